@@ -1,0 +1,61 @@
+// Package encap is how protected packets travel: UDP on ports 500 and 4500 (RFC 3948, RFC 7296 §2.23), one file per
+// operating system, and Pipe, a network in memory.
+package encap
+
+import (
+	"net/netip"
+
+	"github.com/goswan/goswan/tun/packet"
+)
+
+// Transport is a set of sockets. Implementations: Listen (the host's UDP) and Pipe (memory).
+type Transport interface {
+	// Conns are the sockets; each is read by one goroutine.
+	Conns() []Conn
+	// SendIKE sends one IKE datagram from local to remote; safe for concurrent use. It puts the non-ESP marker
+	// (RFC 3948 §2.2) where local's port demands it. The source address is local's when valid.
+	SendIKE(local, remote netip.AddrPort, datagram []byte) error
+	// SendKeepalive sends one NAT-keepalive octet 0xFF (RFC 3948 §2.3).
+	SendKeepalive(local, remote netip.AddrPort) error
+	// Write sends one ESP train from t.Local to t.Remote; safe for concurrent use.
+	Write(t *packet.Train) error
+	// LocalFor tells the address that the host would use towards remote, with the ports of the two sockets:
+	// port is 500's, portNATT 4500's as configured or chosen.
+	LocalFor(remote netip.Addr) (addr netip.Addr, port, portNATT uint16, err error)
+	// Close ends the transport; blocked reads return net.ErrClosed.
+	Close() error
+}
+
+// Conn is one socket, read by one goroutine.
+type Conn interface {
+	// Read reads the next train into t, addresses filled in. When none is waiting it calls idle once before it blocks.
+	// Errors of a single datagram (an ICMP error come back) are not returned; net.ErrClosed after Close.
+	Read(t *packet.Train, idle func()) error
+	// NATT says that this socket is a port-4500 socket: datagrams are ESP, or IKE behind the four zero octets of the
+	// non-ESP marker, or a keepalive. Otherwise each datagram is IKE.
+	NATT() bool
+}
+
+// Kind is what a datagram on a port-4500 socket is.
+type Kind uint8
+
+// The kinds of datagram.
+const (
+	ESP       Kind = iota
+	IKE            // behind the non-ESP marker
+	Keepalive      // one octet 0xFF
+	Bad            // too short for any
+)
+
+// Split tells what a datagram received on a port-4500 socket is and returns it without its non-ESP marker (RFC 3948 §2).
+func Split(d []byte) (Kind, []byte) {
+	switch {
+	case len(d) == 1 && d[0] == 0xff:
+		return Keepalive, nil
+	case len(d) < 8:
+		return Bad, nil
+	case d[0]|d[1]|d[2]|d[3] == 0:
+		return IKE, d[4:]
+	}
+	return ESP, d
+}

@@ -1,0 +1,9 @@
+package encap
+
+import "errors"
+
+// ErrTooBig says that a datagram does not fit the path and was not sent, because the host may not fragment it.
+var ErrTooBig = errors.New("encap: the datagram is larger than the path's MTU")
+
+// ErrNoAddress says that the local address is not, or no longer, one of the host's.
+var ErrNoAddress = errors.New("encap: the local address is not one of this host")
