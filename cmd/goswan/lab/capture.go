@@ -1,0 +1,96 @@
+//go:build linux
+
+package lab
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// Capture is a running tcpdump on the router, that is on the wire between the gateways.
+type Capture struct {
+	File   string
+	cmd    *exec.Cmd
+	cancel context.CancelFunc
+	ended  chan string // what tcpdump said
+}
+
+// innerFilter matches a packet of the inner networks that is on the wire as it is.
+const innerFilter = "net 10.0.0.0/8 or net fd00::/8"
+
+// StartCapture captures what the filter matches on one of the router's interfaces, "left", "right" or "any". It returns
+// when tcpdump is listening.
+func (n *Net) StartCapture(t testing.TB, name, dev, filter string) *Capture {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	// AppArmor lets tcpdump write only files of that name.
+	c := &Capture{File: filepath.Join(n.dir, name+".pcap"), cancel: cancel, ended: make(chan string, 1)}
+	c.cmd = n.Router.Command(ctx, "tcpdump", "--immediate-mode", "-U", "-n", "-Z", "root", "-i", dev, "-w", c.File, filter)
+	stderr, err := c.cmd.StderrPipe()
+	if err == nil {
+		err = c.cmd.Start()
+	}
+	if err != nil {
+		t.Fatalf("tcpdump: %v", err)
+	}
+	listening := make(chan struct{})
+	go c.watch(stderr, listening)
+	t.Cleanup(func() { cancel(); _ = c.cmd.Wait() })
+	select {
+	case <-listening:
+	case said := <-c.ended:
+		t.Fatalf("tcpdump ended at start:\n%s", said)
+	}
+	return c
+}
+
+// watch reads what tcpdump says; "listening on" comes once it captures.
+func (c *Capture) watch(stderr io.Reader, listening chan<- struct{}) {
+	var said strings.Builder
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() {
+		said.WriteString(lines.Text() + "\n")
+		if strings.Contains(lines.Text(), "listening on") {
+			close(listening)
+		}
+	}
+	c.ended <- said.String()
+}
+
+// Stop ends the capture; the file is complete.
+func (c *Capture) Stop(t testing.TB) {
+	t.Helper()
+	_ = c.cmd.Process.Signal(syscall.SIGINT)
+	said := <-c.ended
+	if err := c.cmd.Wait(); err != nil {
+		t.Fatalf("tcpdump: %v\n%s", err, said)
+	}
+}
+
+// Packets are the captured packets, a line each.
+func (c *Capture) Packets(t testing.TB) []string {
+	t.Helper()
+	out, err := exec.Command("tcpdump", "-n", "-r", c.File).Output()
+	if err != nil {
+		t.Fatalf("tcpdump -r %s: %v", c.File, err)
+	}
+	return strings.Split(strings.TrimSpace(string(out)), "\n")
+}
+
+// WatchForPlaintext asserts, when the test ends, that no packet of the inner networks was on the wire as it is.
+func (n *Net) WatchForPlaintext(t testing.TB) {
+	t.Helper()
+	c := n.StartCapture(t, "plaintext", "any", innerFilter)
+	t.Cleanup(func() {
+		c.Stop(t)
+		if packets := c.Packets(t); packets[0] != "" {
+			t.Errorf("%d packets of the inner networks were on the wire without protection, the first: %s", len(packets), packets[0])
+		}
+	})
+}

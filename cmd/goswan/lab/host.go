@@ -1,0 +1,222 @@
+//go:build linux
+
+package lab
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Host is a gateway: a namespace with a daemon in it.
+type Host struct {
+	*Namespace
+	Daemon Daemon
+	// Dir has swanctl/ (a copy of the scenario's files), strongswan.conf, vici (the socket), keylog/ and log.
+	Dir string
+
+	process *os.Process
+	exited  chan struct{} // closed when process has ended
+}
+
+// newHost turns the bare gateway of newNet into one with a directory and a daemon, not yet started.
+func (n *Net) newHost(t testing.TB, role string, daemon Daemon, scenario string) *Host {
+	t.Helper()
+	h := n.Left
+	if role == "right" {
+		h = n.Right
+	}
+	h.Daemon, h.Dir = daemon, filepath.Join(n.dir, role)
+	for _, dir := range []string{h.SwanctlDir(), h.KeyLogDir()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.Configure(t, filepath.Join(scenario, role))
+	t.Cleanup(func() {
+		h.Stop(t)
+		if t.Failed() {
+			t.Logf("last lines of %s (%s):\n%s", role, daemon, tail(h.Log(t), 60))
+		}
+	})
+	return h
+}
+
+// SwanctlDir is the directory of swanctl.conf.
+func (h *Host) SwanctlDir() string { return filepath.Join(h.Dir, "swanctl") }
+
+// KeyLogDir is where a daemon that can writes its keys.
+func (h *Host) KeyLogDir() string { return filepath.Join(h.Dir, "keylog") }
+
+// VICI is the URI of the control socket.
+func (h *Host) VICI() string { return "unix://" + filepath.Join(h.Dir, "vici") }
+
+func (h *Host) logFile() string       { return filepath.Join(h.Dir, "log") }
+func (h *Host) settingsFile() string  { return filepath.Join(h.Dir, "strongswan.conf") }
+func testdata(elem ...string) string  { return filepath.Join(append([]string{testdataDir}, elem...)...) }
+func settingsPath(path string) string { return mustAbs(path) }
+
+// testdataDir is testdata/lab seen from this package's directory, where `go test` runs it.
+const testdataDir = "../../../testdata/lab"
+
+// mustAbs is the absolute path; it fails only when the working directory is gone.
+func mustAbs(path string) string {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		panic(err)
+	}
+	return abs
+}
+
+// Configure copies the files of testdata/lab/dir over the host's configuration. A running daemon sees it at the next
+// LoadAll.
+func (h *Host) Configure(t testing.TB, dir string) {
+	t.Helper()
+	files, err := filepath.Glob(testdata(dir, "*"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no configuration in testdata/lab/%s: %v", dir, err)
+	}
+	var own string
+	for _, file := range files {
+		if filepath.Base(file) == "strongswan.conf" {
+			own = "include " + settingsPath(file) + "\n"
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.WriteConfig(t, filepath.Base(file), string(text))
+	}
+	settings := fmt.Sprintf(`include %s
+%scharon {
+	filelog {
+		stderr {
+			time_format = %%H:%%M:%%S
+			ike_name = yes
+			default = 1
+		}
+	}
+	plugins {
+		vici {
+			socket = %s
+		}
+	}
+}
+`, settingsPath(testdata("strongswan.conf")), own, h.VICI())
+	if err := os.WriteFile(h.settingsFile(), []byte(settings), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// WriteConfig writes one file of the host's swanctl directory.
+func (h *Host) WriteConfig(t testing.TB, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(h.SwanctlDir(), name), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Start starts the daemon and waits until it answers on its control socket and has loaded its configuration.
+func (h *Host) Start(t testing.TB) {
+	t.Helper()
+	log, err := os.OpenFile(h.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	argv := h.Daemon.argv(h)
+	cmd := exec.Command("ip", append([]string{"netns", "exec", h.Name}, argv...)...)
+	cmd.Env = append(os.Environ(), "STRONGSWAN_CONF="+h.settingsFile(), "SWANCTL_DIR="+h.SwanctlDir())
+	cmd.Stdout, cmd.Stderr = log, log
+	// A signal for the test's terminal is not one for the daemon: the test stops it in order.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("%s: %s: %v", h.Name, strings.Join(argv, " "), err)
+	}
+	h.process, h.exited = cmd.Process, make(chan struct{})
+	go func(exited chan struct{}) {
+		_ = cmd.Wait()
+		close(exited)
+	}(h.exited)
+	h.waitReady(t)
+	if h.Daemon == StrongSwan {
+		h.LoadAll(t) // charon has no configuration of its own at start
+	}
+}
+
+// waitReady waits until the control socket answers; a daemon that ends instead is a failure at once.
+func (h *Host) waitReady(t testing.TB) {
+	t.Helper()
+	waitFor(t, h.Name+" answers on its vici socket", func() (bool, string) {
+		select {
+		case <-h.exited:
+			t.Fatalf("%s: %s ended at start:\n%s", h.Name, h.Daemon, tail(h.Log(t), 20))
+		default:
+		}
+		out, err := h.Swanctl("--stats")
+		return err == nil, out
+	})
+}
+
+// Stop ends the daemon with SIGTERM, so that it takes leave of its peers; after patience with SIGKILL, which is a failure.
+func (h *Host) Stop(t testing.TB) {
+	t.Helper()
+	if h.process == nil {
+		return
+	}
+	_ = h.process.Signal(syscall.SIGTERM)
+	select {
+	case <-h.exited:
+	case <-time.After(patience):
+		t.Errorf("%s: %s did not end within %v of SIGTERM", h.Name, h.Daemon, patience)
+		_ = h.process.Kill()
+		<-h.exited
+	}
+	h.process = nil
+}
+
+// Kill ends the daemon with SIGKILL: the peer hears nothing of it.
+func (h *Host) Kill(t testing.TB) {
+	t.Helper()
+	_ = h.process.Kill()
+	<-h.exited
+	h.process = nil
+	if err := os.Remove(filepath.Join(h.Dir, "vici")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+}
+
+// Log is what the daemon has logged so far, over all its starts.
+func (h *Host) Log(t testing.TB) string {
+	t.Helper()
+	text, err := os.ReadFile(h.logFile())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return string(bytes.ToValidUTF8(text, []byte("?")))
+}
+
+// WaitLog waits until the daemon has logged what the expression matches.
+func (h *Host) WaitLog(t testing.TB, expression string) {
+	t.Helper()
+	re := regexp.MustCompile(expression)
+	waitFor(t, fmt.Sprintf("%s (%s) logs %q", h.Name, h.Daemon, expression), func() (bool, string) {
+		return re.MatchString(h.Log(t)), ""
+	})
+}
+
+// tail is the last n lines.
+func tail(text string, n int) string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}

@@ -1,0 +1,136 @@
+//go:build linux
+
+package lab
+
+import (
+	"strings"
+	"testing"
+)
+
+// transformRow is one IKE and one ESP proposal and what both ends have to say that they use.
+type transformRow struct {
+	ike, esp         string
+	wantIKE, wantESP string // as algorithms() writes them
+}
+
+// transformRows name every transform of this version at least once for the IKE SA and once for the Child SA; ESP
+// proposals with a key exchange use it in a rekey.
+var transformRows = []transformRow{
+	{"aes128gcm16-prfsha256-x25519", "aes128gcm16-x25519", "AES_GCM_16-128 PRF_HMAC_SHA2_256 CURVE_25519", "AES_GCM_16-128 CURVE_25519"},
+	{"aes192gcm16-prfsha384-ecp256", "aes192gcm16-ecp256", "AES_GCM_16-192 PRF_HMAC_SHA2_384 ECP_256", "AES_GCM_16-192 ECP_256"},
+	{"aes256gcm16-prfsha512-ecp384", "aes256gcm16-ecp384", "AES_GCM_16-256 PRF_HMAC_SHA2_512 ECP_384", "AES_GCM_16-256 ECP_384"},
+	{"chacha20poly1305-prfsha1-ecp521", "chacha20poly1305-ecp521", "CHACHA20_POLY1305 PRF_HMAC_SHA1 ECP_521", "CHACHA20_POLY1305 ECP_521"},
+	{"aes128-sha1-modp2048", "aes128-sha1-modp2048", "AES_CBC-128 HMAC_SHA1_96 PRF_HMAC_SHA1 MODP_2048", "AES_CBC-128 HMAC_SHA1_96 MODP_2048"},
+	{"aes192-sha1-modp3072", "aes192-sha1-modp3072", "AES_CBC-192 HMAC_SHA1_96 PRF_HMAC_SHA1 MODP_3072", "AES_CBC-192 HMAC_SHA1_96 MODP_3072"},
+	{"aes256-sha1-modp4096", "aes256-sha1-modp4096", "AES_CBC-256 HMAC_SHA1_96 PRF_HMAC_SHA1 MODP_4096", "AES_CBC-256 HMAC_SHA1_96 MODP_4096"},
+	{"aes128-sha256-x25519", "aes128-sha256", "AES_CBC-128 HMAC_SHA2_256_128 PRF_HMAC_SHA2_256 CURVE_25519", "AES_CBC-128 HMAC_SHA2_256_128"},
+	{"aes192-sha256-ecp256", "aes192-sha256", "AES_CBC-192 HMAC_SHA2_256_128 PRF_HMAC_SHA2_256 ECP_256", "AES_CBC-192 HMAC_SHA2_256_128"},
+	{"aes256-sha256-modp2048", "aes256-sha256", "AES_CBC-256 HMAC_SHA2_256_128 PRF_HMAC_SHA2_256 MODP_2048", "AES_CBC-256 HMAC_SHA2_256_128"},
+	{"aes128-sha384-ecp384", "aes128-sha384", "AES_CBC-128 HMAC_SHA2_384_192 PRF_HMAC_SHA2_384 ECP_384", "AES_CBC-128 HMAC_SHA2_384_192"},
+	{"aes192-sha384-x25519", "aes192-sha384", "AES_CBC-192 HMAC_SHA2_384_192 PRF_HMAC_SHA2_384 CURVE_25519", "AES_CBC-192 HMAC_SHA2_384_192"},
+	{"aes256-sha384-ecp521", "aes256-sha384", "AES_CBC-256 HMAC_SHA2_384_192 PRF_HMAC_SHA2_384 ECP_521", "AES_CBC-256 HMAC_SHA2_384_192"},
+	{"aes128-sha512-modp3072", "aes128-sha512", "AES_CBC-128 HMAC_SHA2_512_256 PRF_HMAC_SHA2_512 MODP_3072", "AES_CBC-128 HMAC_SHA2_512_256"},
+	{"aes192-sha512-modp4096", "aes192-sha512", "AES_CBC-192 HMAC_SHA2_512_256 PRF_HMAC_SHA2_512 MODP_4096", "AES_CBC-192 HMAC_SHA2_512_256"},
+	{"aes256-sha512-prfsha256-x25519", "aes256-sha512", "AES_CBC-256 HMAC_SHA2_512_256 PRF_HMAC_SHA2_256 CURVE_25519", "AES_CBC-256 HMAC_SHA2_512_256"},
+	{"default", "default", "", ""},
+}
+
+// esnRow is for two goswans: strongSwan's userspace data path has no extended sequence numbers.
+var esnRow = transformRow{"aes256gcm16-prfsha384-x25519", "aes256gcm16-esn", "AES_GCM_16-256 PRF_HMAC_SHA2_384 CURVE_25519", "AES_GCM_16-256 ESN"}
+
+// TestTransforms brings a tunnel up with each transform, from the one end and the other in turn, rekeys its Child SA,
+// and sends something through it.
+func TestTransforms(t *testing.T) {
+	eachPair(t, pairs, "transforms", Topology{}, func(t *testing.T, n *Net) {
+		rows := transformRows
+		if n.Left.Daemon == Goswan && n.Right.Daemon == Goswan {
+			rows = append(rows[:len(rows):len(rows)], esnRow)
+		}
+		for i, row := range rows {
+			t.Run(row.ike+"/"+row.esp, func(t *testing.T) {
+				initiator := []*Host{n.Left, n.Right}[i%2]
+				row.run(t, n, initiator)
+			})
+		}
+	})
+}
+
+// run loads the row at both ends and uses it.
+func (row transformRow) run(t *testing.T, n *Net, initiator *Host) {
+	for _, h := range []*Host{n.Left, n.Right} {
+		h.WriteConfig(t, "ike.conf", "proposals = "+row.ike+"\n")
+		h.WriteConfig(t, "esp.conf", "esp_proposals = "+row.esp+"\n")
+		h.LoadAll(t)
+	}
+	initiator.Initiate(t, "net")
+	n.WaitUp(t, "net")
+	n.LeftLAN.Ping(t, n.RightLAN.IPv4)
+	n.rekey(t, initiator, rekeyChild)
+	row.check(t, n)
+	n.LeftLAN.Transfer(t, n.RightLAN, n.RightLAN.IPv4, 1<<20)
+	initiator.Terminate(t, "site")
+	n.WaitGone(t)
+}
+
+// check asks both ends which algorithms they use. Of a default proposal they have to say the same.
+func (row transformRow) check(t *testing.T, n *Net) {
+	t.Helper()
+	wantIKE, wantESP := row.wantIKE, row.wantESP
+	if wantIKE == "" {
+		wantIKE, wantESP = algorithms(n.Left.SA(t).Section), algorithms(n.Left.Child(t, "net").Section)
+		t.Logf("default: %s, %s", wantIKE, wantESP)
+	}
+	for _, h := range []*Host{n.Left, n.Right} {
+		if got := algorithms(h.SA(t).Section); got != wantIKE {
+			t.Errorf("%s (%s): its IKE SA uses %q, want %q", h.Name, h.Daemon, got, wantIKE)
+		}
+		if got := algorithms(h.Child(t, "net").Section); got != wantESP {
+			t.Errorf("%s (%s): its Child SA uses %q, want %q", h.Name, h.Daemon, got, wantESP)
+		}
+	}
+}
+
+// algorithms are the algorithms of an IKE SA or a Child SA in list-sas, with the key size at the cipher.
+func algorithms(s *section) (text string) {
+	text = s.get("encr-alg")
+	if size := s.get("encr-keysize"); size != "" {
+		text += "-" + size
+	}
+	for _, key := range []string{"integ-alg", "prf-alg", "dh-group"} {
+		if value := s.get(key); value != "" {
+			text += " " + value
+		}
+	}
+	if s.get("esn") == "1" {
+		text += " ESN"
+	}
+	return text
+}
+
+// TestHarnessTransforms holds the table to the transforms that it promises.
+func TestHarnessTransforms(t *testing.T) {
+	var ike, esp string
+	for _, row := range transformRows {
+		ike += " " + row.wantIKE + " "
+		esp += " " + row.wantESP + " "
+	}
+	both := []string{"CHACHA20_POLY1305", "CURVE_25519", "ECP_256", "ECP_384", "ECP_521", "MODP_2048", "MODP_3072", "MODP_4096"}
+	for _, size := range []string{"128", "192", "256"} {
+		both = append(both, "AES_GCM_16-"+size)
+		for _, integ := range []string{"HMAC_SHA1_96", "HMAC_SHA2_256_128", "HMAC_SHA2_384_192", "HMAC_SHA2_512_256"} {
+			both = append(both, "AES_CBC-"+size+" "+integ)
+		}
+	}
+	for _, want := range both {
+		for _, table := range []struct{ of, all string }{{"an IKE SA", ike}, {"a Child SA", esp}} {
+			if !strings.Contains(table.all, " "+want+" ") {
+				t.Errorf("no row uses %s in %s", want, table.of)
+			}
+		}
+	}
+	for _, prf := range []string{"PRF_HMAC_SHA1", "PRF_HMAC_SHA2_256", "PRF_HMAC_SHA2_384", "PRF_HMAC_SHA2_512"} {
+		if !strings.Contains(ike, " "+prf+" ") {
+			t.Errorf("no row uses %s", prf)
+		}
+	}
+}
