@@ -1,0 +1,148 @@
+package encap
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/goswan/goswan/tun/packet"
+)
+
+// prepare sets the options of a socket before it is bound. What the host does not permit and we can live without is
+// returned as sentences.
+func prepare(rc syscall.RawConn, v6 bool, c Config) (refused []string, err error) {
+	e := rc.Control(func(fd uintptr) {
+		refused, err = prepareFD(int(fd), v6, c)
+	})
+	return refused, errors.Join(e, err)
+}
+
+func prepareFD(fd int, v6 bool, c Config) (refused []string, err error) {
+	if c.Mark != 0 {
+		switch e := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(c.Mark)); e {
+		case nil:
+		case unix.EPERM:
+			refused = append(refused, refusedMark)
+		default:
+			return nil, fmt.Errorf("SO_MARK: %w", e)
+		}
+	}
+	buffer(fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, c.Buffer)
+	buffer(fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, c.Buffer)
+	// A kernel before 5.0 has no UDP_GRO; then each datagram comes alone.
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1)
+	level, options := unix.IPPROTO_IP, []int{unix.IP_PKTINFO, unix.IP_RECVTOS}
+	discover, how := unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT
+	if v6 {
+		level, options = unix.IPPROTO_IPV6, []int{unix.IPV6_RECVPKTINFO, unix.IPV6_RECVTCLASS}
+		discover, how = unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_DONT
+	}
+	if c.DontFragment {
+		how = unix.IP_PMTUDISC_DO // the same number in both families
+	}
+	for _, option := range options {
+		if e := unix.SetsockoptInt(fd, level, option, 1); e != nil {
+			return nil, fmt.Errorf("socket option %d of level %d: %w", option, level, e)
+		}
+	}
+	if e := unix.SetsockoptInt(fd, level, discover, how); e != nil {
+		return nil, fmt.Errorf("IP_MTU_DISCOVER: %w", e)
+	}
+	return refused, nil
+}
+
+// buffer asks for a socket buffer, beyond the host's limit where we may.
+func buffer(fd, force, normal, octets int) {
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, force, octets) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, normal, octets) // the host caps it
+	}
+}
+
+// mark puts the mark on a socket where that is permitted.
+func mark(rc syscall.RawConn, mark uint32) error {
+	if mark == 0 {
+		return nil
+	}
+	return rc.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_MARK, int(mark))
+	})
+}
+
+// linuxSocket reads and writes trains: recvmsg with UDP_GRO, sendmsg with UDP_SEGMENT, straight on the descriptor,
+// waiting with Go's poller.
+type linuxSocket struct {
+	conn *net.UDPConn
+	rc   syscall.RawConn
+	natt bool
+	port uint16
+	in   receiver
+
+	// alone holds, for each of a few classes of destinations, how many trains are still to be sent as single datagrams
+	// because the kernel refused UDP_SEGMENT on the way there.
+	alone [256]atomic.Uint32
+}
+
+// aloneFor is the number of trains after which UDP_SEGMENT is tried again.
+const aloneFor = 4096
+
+func openSocket(c *net.UDPConn, natt bool, _ Config) (socket, error) {
+	rc, err := c.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	s := &linuxSocket{conn: c, rc: rc, natt: natt, port: c.LocalAddr().(*net.UDPAddr).AddrPort().Port()}
+	s.in.init()
+	return s, nil
+}
+
+// NATT implements Conn.
+func (s *linuxSocket) NATT() bool { return s.natt }
+
+func (s *linuxSocket) close() error { return s.conn.Close() }
+
+// Read implements Conn.
+func (s *linuxSocket) Read(t *packet.Train, idle func()) error {
+	return s.in.read(s.rc, s.port, t, idle)
+}
+
+func (s *linuxSocket) send(t *packet.Train) error {
+	x := senders.Get().(*sender)
+	defer x.free()
+	x.prepare(t)
+	if t.Count() == 1 {
+		return x.whole(s.rc, t)
+	}
+	slot := &s.alone[class(t.Remote.Addr())]
+	if left := slot.Load(); left > 0 {
+		slot.CompareAndSwap(left, left-1)
+		return x.each(s.rc, t)
+	}
+	err := x.whole(s.rc, t)
+	if !x.segmentsRefused() {
+		return err
+	}
+	err = x.each(s.rc, t)
+	if err == nil {
+		slot.Store(aloneFor)
+	}
+	return err
+}
+
+// class spreads destinations over the slots of alone.
+func class(a netip.Addr) uint8 {
+	b := a.As16()
+	var h uint32 = 2166136261
+	for _, octet := range b[8:] {
+		h = (h ^ uint32(octet)) * 16777619
+	}
+	return uint8(h ^ h>>8 ^ h>>16)
+}
+
+// native reads and writes a 32-bit integer in the host's order.
+func native(b []byte) *int32 { return (*int32)(unsafe.Pointer(&b[0])) }
