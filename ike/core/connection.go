@@ -1,0 +1,206 @@
+package core
+
+import (
+	"time"
+
+	"github.com/goswan/goswan/crypto/secret"
+	"github.com/goswan/goswan/crypto/suite"
+	"github.com/goswan/goswan/esp/spd"
+	"github.com/goswan/goswan/ike/auth"
+)
+
+// Catalog is a whole configuration, immutable once published.
+type Catalog struct {
+	Connections []*Connection
+	Secrets     []*Secret
+	Pools       []*Pool
+}
+
+// Connection finds a connection by name.
+func (c *Catalog) Connection(name string) *Connection {
+	for _, conn := range c.Connections {
+		if conn.Name == name {
+			return conn
+		}
+	}
+	return nil
+}
+
+// Connection is one `connections.<name>` section of swanctl.conf, checked and with the defaults filled in.
+// Immutable once published. Durations of 0 mean never.
+type Connection struct {
+	Name    string
+	Version int // 1, 2, or 0: accept both, initiate 2
+	// LocalAddrs and RemoteAddrs are addresses, prefixes, ranges, host names or %any, as configured; empty is %any.
+	LocalAddrs, RemoteAddrs []string
+	LocalPort, RemotePort   uint16 // 500 when not given; a NAT-T port is used at once when it is not 500
+	Proposals               []suite.Proposal
+	Local, Remote           []Auth // authentication rounds, at least one each
+	Children                []*Child
+
+	Encap         bool // announce a NAT even if there is none (encap); goswan's transport is UDP, so it always does
+	Mobike        bool
+	Aggressive    bool
+	DPDDelay      time.Duration // liveness after this much silence
+	DPDTimeout    time.Duration // IKEv1
+	Fragmentation Fragmentation
+	Childless     Childless
+	KeyingTries   int // 0: without end
+	Unique        Unique
+	ReauthTime    time.Duration
+	RekeyTime     time.Duration
+	OverTime      time.Duration // hard limit after the soft one
+	RandTime      time.Duration // taken off RekeyTime/ReauthTime at random
+	Pools         []string
+	VIPs          []string
+	DSCP          uint8
+	Source        Position
+	// ProposalsSource is where `proposals` stands, or Source when it is the default.
+	ProposalsSource Position
+}
+
+// Fragmentation is RFC 7383 fragmentation as `fragmentation` says.
+type Fragmentation uint8
+
+// The values of `fragmentation`; the zero value is the default, yes.
+const (
+	FragmentYes Fragmentation = iota
+	FragmentAccept
+	FragmentForce
+	FragmentNo
+)
+
+// Childless is RFC 6023 as `childless` says.
+type Childless uint8
+
+// The values of `childless`; the zero value is the default, allow.
+const (
+	ChildlessAllow Childless = iota
+	ChildlessNever
+	ChildlessPrefer
+	ChildlessForce
+)
+
+// Unique is the policy for a second IKE SA between the same identities.
+type Unique uint8
+
+// The values of `unique`; the zero value is the default, no: replaced only on INITIAL_CONTACT.
+const (
+	UniqueNo Unique = iota
+	UniqueNever
+	UniqueKeep
+	UniqueReplace
+)
+
+// AuthMethod is how one side proves who it is.
+type AuthMethod string
+
+// The authentication methods of this version; others are a configuration error that says so.
+const (
+	AuthPSK AuthMethod = "psk"
+)
+
+// Auth is one authentication round of one side (`local*`, `remote*`).
+type Auth struct {
+	Round  int
+	Method AuthMethod
+	// ID is what we are, or what the peer must be (a pattern; the zero value is %any). A zero local ID is our address.
+	ID     auth.Identity
+	Source Position
+	// IDSource is where `id` stands, or Source.
+	IDSource Position
+}
+
+// Selector is a configured traffic selector; Dynamic stands for the outer (or a virtual) address of its side.
+type Selector struct {
+	Dynamic bool
+	// TS has protocol and ports also when Dynamic; its addresses are then not valid.
+	TS spd.TrafficSelector
+}
+
+// Action is start_action, close_action or dpd_action.
+type Action uint8
+
+// The actions. Trap|Start is `trap|start`.
+const (
+	ActionNone  Action = 0
+	ActionTrap  Action = 1
+	ActionStart Action = 2
+)
+
+// Child is one `children.<name>` section.
+type Child struct {
+	Name              string
+	Mode              Mode
+	Proposals         []suite.Proposal
+	LocalTS, RemoteTS []Selector
+
+	RekeyTime, LifeTime, RandTime          time.Duration
+	RekeyBytes, LifeBytes, RandBytes       uint64
+	RekeyPackets, LifePackets, RandPackets uint64
+	StartAction, CloseAction, DPDAction    Action
+
+	Updown       string // script
+	HostAccess   bool
+	ReplayWindow int
+	Reqid        uint32 // 0: chosen
+	Priority     uint32
+	Policies     bool
+	CopyDF       bool
+	CopyECN      bool
+	CopyDSCP     string // in, out, yes, no
+	Interface    string
+	Inactivity   time.Duration
+	Source       Position
+	// ProposalsSource, LocalTSSource and RemoteTSSource are where those keys stand, or Source.
+	ProposalsSource, LocalTSSource, RemoteTSSource Position
+}
+
+// Mode is a child's `mode`.
+type Mode uint8
+
+// The modes of this version. Pass and Drop are policies without SAs.
+const (
+	ModeTunnel Mode = iota
+	ModePass
+	ModeDrop
+)
+
+// String is strongSwan's keyword, in capitals.
+func (m Mode) String() string {
+	switch m {
+	case ModePass:
+		return "PASS"
+	case ModeDrop:
+		return "DROP"
+	}
+	return "TUNNEL"
+}
+
+// SecretKind is what a secret is for.
+type SecretKind string
+
+// The kinds of secret.
+const (
+	SecretIKE  SecretKind = "IKE"
+	SecretEAP  SecretKind = "EAP"
+	SecretNTLM SecretKind = "NTLM"
+	SecretPPK  SecretKind = "PPK"
+)
+
+// Secret is one section of `secrets`. Without owners it fits any peer.
+type Secret struct {
+	Name   string // section name, "ike-moon"
+	Kind   SecretKind
+	Key    secret.Bytes
+	Owners []auth.Identity
+	Source Position
+}
+
+// Pool is one section of `pools`, parsed.
+type Pool struct {
+	Name       string
+	Addrs      string
+	Attributes map[string][]string
+	Source     Position
+}
