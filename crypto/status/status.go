@@ -1,0 +1,37 @@
+// Package status says how far a transform may be used: by default, when it is named, or not at all.
+//
+// The recommendations behind it are RFC 8247 (IKEv2), RFC 8221 (ESP and AH) and RFC 9395 (what went with IKEv1).
+package status
+
+import "strconv"
+
+// Status is a row's standing in its table.
+type Status uint8
+
+// The standings. The zero value is the one that gives nothing away.
+const (
+	Unimplemented Status = iota // known by number, name and keyword only
+	Default                     // usable, and part of the proposal `default`
+	Optional                    // usable when the configuration names it; sound, but strongSwan's `default` leaves it out
+	Legacy                      // usable when the configuration names it; worth a warning
+	Refused                     // never usable: broken, or too short
+)
+
+var names = [...]string{"unimplemented", "default", "optional", "legacy", "refused"}
+
+// String returns the standing in one lower-case word.
+func (s Status) String() string {
+	if int(s) < len(names) {
+		return names[s]
+	}
+	return "status " + strconv.Itoa(int(s))
+}
+
+// Usable tells whether a transform of this standing can be configured and negotiated.
+func (s Status) Usable() bool { return s == Default || s == Optional || s == Legacy }
+
+// Keyword is one of the words that strongSwan's proposals have for a transform.
+type Keyword struct {
+	Word string
+	Bits uint16 // the Key Length attribute it stands for, RFC 7296 §3.3.5; 0 is none
+}
