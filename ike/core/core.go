@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/goswan/goswan/esp"
+	"github.com/goswan/goswan/ike/auth"
 )
 
 // Datagram is one UDP payload with both of its addresses, without the non-ESP marker (RFC 3948 §2.2).
@@ -58,6 +59,15 @@ type Environment struct {
 	Reqid func() uint32
 	// Catalog is the current configuration; a responder selects its connection and its secrets from it.
 	Catalog func() *Catalog
+	// FirstContact tells whether no other established IKE SA between these identities exists (RFC 7296 §2.4); nil is true.
+	FirstContact func(local, remote auth.Identity) bool
+	// Resolve gives the known addresses of a host name in local_addrs or remote_addrs, without waiting; nil knows none.
+	Resolve func(host string) []netip.Addr
+	// LastInbound tells when the data path last took a valid packet on an inbound SA of ours, zero for never: traffic
+	// proves that the peer lives (RFC 7296 §2.4). nil knows nothing.
+	LastInbound func(esp.SPI) time.Time
+	// NATTPort is our UDP port with non-ESP markers, where an initiator on another port moves to (RFC 7296 §2.23); 0: it stays.
+	NATTPort uint16
 	// Settings are the daemon-wide settings.
 	Settings Settings
 	// KeyLog asks for IKEKeys outputs.

@@ -61,6 +61,10 @@ type IKEDown struct {
 	Reason *Reason
 }
 
+// ReauthDue: the connection's reauth_time has come. The driver makes a new lineage and deletes this one, in the order of
+// Settings.MakeBeforeBreak.
+type ReauthDue struct{ IKE IKEStatus }
+
 // ChildUp: a Child SA was installed that does not replace another. Child.Config is its configuration.
 type ChildUp struct {
 	IKE   IKEStatus
@@ -139,6 +143,7 @@ func (RemoveSPI) output()     {}
 func (Established) output()   {}
 func (IKERekeyed) output()    {}
 func (IKEDown) output()       {}
+func (ReauthDue) output()     {}
 func (ChildUp) output()       {}
 func (ChildRekeyed) output()  {}
 func (ChildDown) output()     {}
