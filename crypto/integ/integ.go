@@ -1,4 +1,7 @@
 // Package integ is the table of integrity algorithms, Transform Type 3 of RFC 7296 §3.3.2.
+//
+// The ICV of a packet is the value of the keyed function truncated to ICVLen octets from the left, and its key has
+// exactly KeyLen octets, as many as its hash has output: RFC 4868 §2.1.1, RFC 2404 §3.
 package integ
 
 import (
@@ -17,11 +20,22 @@ type Transform struct {
 	KeyLen   int              // octets of key
 	ICVLen   int              // octets of ICV in the packet
 	Strength int              // bits of security
-	PRF      uint16           // the PRF with the same hash, which an IKE proposal that names none gets; 0 is none
-	RFC      string
+	PRF      uint16           // the PRF of the same function, which an IKE proposal that names none gets; 0 is none
+	RFC      string           // where its use in IKE and ESP is specified
 	Status   status.Status
-	Why      string // of a refused row: why
+	Why      string // of a refused or legacy row: why
 
-	// New returns the keyed function; its Sum gives the untruncated value.
+	// New returns the keyed function; its Sum gives the value before truncation, and neither Reset, Write nor Sum
+	// allocates once Sum's argument has room.
 	New func(key secret.Bytes) hash.Hash
+}
+
+// Lookup finds the row of a Transform ID. The row belongs to the table: it is not to be changed.
+func Lookup(id uint16) (*Transform, bool) {
+	for i := range Transforms {
+		if Transforms[i].ID == id {
+			return &Transforms[i], true
+		}
+	}
+	return nil, false
 }

@@ -1,7 +1,18 @@
 // Package ke is the table of key exchange methods, Transform Type 4 of RFC 7296 §3.3.2 (and 6 to 12 of RFC 9370).
+//
+// A method is shaped so that Diffie-Hellman and key encapsulation are the same three steps:
+//
+//	initiator                               responder
+//	i := Initiate(rand)
+//	        ── i.Public(), PublicLen ──▶
+//	                                        reply, shared := Respond(rand, public)
+//	        ◀── reply, ReplyLen ──
+//	shared := i.Finish(reply)
 package ke
 
 import (
+	"errors"
+	"fmt"
 	"io"
 
 	"github.com/goswan/goswan/crypto/secret"
@@ -17,22 +28,51 @@ type Transform struct {
 	ReplyLen  int              // octets of the responder's: a KEM's ciphertext differs from its public key
 	SharedLen int              // octets of shared secret
 	Strength  int              // bits of security
-	RFC       string
+	RFC       string           // where its use in IKE is specified
 	Status    status.Status
-	Why       string // of a refused row: why
+	Why       string // of a refused or legacy row: why
 
 	// Initiate makes the initiator's key pair from octets of rand alone: the same octets, the same key.
 	Initiate func(rand io.Reader) (Initiator, error)
-	// Respond takes the initiator's Key Exchange Data and returns ours and the shared secret.
+	// Respond takes the initiator's Key Exchange Data and returns the responder's and the shared secret.
+	// The error is ErrPublicValue, wrapped, when the fault is the peer's.
 	Respond func(rand io.Reader, peer []byte) (public []byte, shared secret.Bytes, err error)
 }
 
-// Initiator is the private half of an exchange that has been started.
+// Initiator is the private half of an exchange that has been started. It is not safe for concurrent use.
 type Initiator interface {
-	// Public is the Key Exchange Data to send.
+	// Public is the Key Exchange Data to send; it is not to be changed.
 	Public() []byte
 	// Finish takes the responder's Key Exchange Data and returns the shared secret.
+	// The error is ErrPublicValue, wrapped, when the fault is the peer's; ErrWiped after Wipe.
 	Finish(peer []byte) (secret.Bytes, error)
-	// Wipe overwrites the private key.
+	// Wipe forgets the private key, and overwrites it where we hold it ourselves.
 	Wipe()
+}
+
+// None is the Transform ID that stands for no key exchange, RFC 7296 §3.3.2.
+const None = 0
+
+var (
+	// ErrPublicValue says that the peer's Key Exchange Data fails the checks of RFC 6989 or has the wrong length.
+	ErrPublicValue = errors.New("the peer's public value is invalid")
+	// ErrWiped says that the private key is gone.
+	ErrWiped = errors.New("the private key has been wiped")
+	// ErrRandom says that the source of randomness gave nothing that makes a key.
+	ErrRandom = errors.New("the random source gave no usable private key")
+)
+
+// Lookup finds the row of a Transform ID. The row belongs to the table: it is not to be changed.
+func Lookup(id uint16) (*Transform, bool) {
+	for i := range Transforms {
+		if Transforms[i].ID == id {
+			return &Transforms[i], true
+		}
+	}
+	return nil, false
+}
+
+// errLength is ErrPublicValue for Key Exchange Data of the wrong length.
+func errLength(name string, got, want int) error {
+	return fmt.Errorf("ke: %s: %w: it has %d octets, not %d", name, ErrPublicValue, got, want)
 }

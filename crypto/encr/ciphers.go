@@ -1,0 +1,25 @@
+package encr
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+
+	"golang.org/x/crypto/chacha20poly1305"
+
+	"github.com/goswan/goswan/crypto/secret"
+)
+
+// newAES keys the block cipher; the key's length chooses AES-128, -192 or -256.
+func newAES(key secret.Bytes) (cipher.Block, error) { return aes.NewCipher(key) }
+
+// newAESGCM keys AES-GCM with a nonce of 12 octets and an ICV of 16 octets, RFC 4106 §4 and §6.
+func newAESGCM(key secret.Bytes) (cipher.AEAD, error) {
+	b, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(b)
+}
+
+// newChaCha20Poly1305 keys AEAD_CHACHA20_POLY1305 of RFC 8439 §2.8, RFC 7634 §2.
+func newChaCha20Poly1305(key secret.Bytes) (cipher.AEAD, error) { return chacha20poly1305.New(key) }
