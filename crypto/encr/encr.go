@@ -21,23 +21,29 @@ import (
 // A usable row has exactly one of NewAEAD and NewBlock.
 type Transform struct {
 	ID       uint16
-	Name     string           // as IANA registered it, "ENCR_AES_GCM_16"
-	Log      string           // as strongSwan logs it, without the key length, "AES_GCM_16"
-	Keywords []status.Keyword // the first for a key length is the one we write
-	KeyBits  []uint16         // the Key Length attributes it takes, RFC 7296 §3.3.5; empty when the key length is fixed
-	FixedKey int              // octets of a key of fixed length, 0 when the attribute tells
-	SaltLen  int              // octets of key material behind the key
-	IVLen    int              // octets of explicit IV in each packet
-	ICVLen   int              // octets of ICV of a combined-mode algorithm, 0 otherwise
-	Block    int              // plaintext must be a multiple of it
-	AEAD     bool             // combined mode: takes no integrity algorithm, RFC 7296 §3.3.3
-	Strength int              // bits of security of a key of fixed length; 0: as many as the key has
-	RFC      string           // where its use in IKE and ESP is specified
+	Name     string    // as IANA registered it, "ENCR_AES_GCM_16"
+	Log      string    // as strongSwan logs it, without the key length, "AES_GCM_16"
+	Keywords []Keyword // the first for a key length is the one we write
+	KeyBits  []uint16  // the Key Length attributes it takes, RFC 7296 §3.3.5; empty when the key length is fixed
+	FixedKey int       // octets of a key of fixed length, 0 when the attribute tells
+	SaltLen  int       // octets of key material behind the key
+	IVLen    int       // octets of explicit IV in each packet
+	ICVLen   int       // octets of ICV of a combined-mode algorithm, 0 otherwise
+	Block    int       // plaintext must be a multiple of it
+	AEAD     bool      // combined mode: takes no integrity algorithm, RFC 7296 §3.3.3
+	Strength int       // bits of security of a key of fixed length; 0: as many as the key has
+	RFC      string    // where its use in IKE and ESP is specified
 	Status   status.Status
 	Why      string // of a refused or legacy row: why
 
 	NewAEAD  func(key secret.Bytes) (cipher.AEAD, error)
 	NewBlock func(key secret.Bytes) (cipher.Block, error)
+}
+
+// Keyword is one of the words that strongSwan's proposals have for a transform.
+type Keyword struct {
+	Word string
+	Bits uint16 // the Key Length attribute it stands for; 0 is none
 }
 
 // Lookup finds the row of a Transform ID.

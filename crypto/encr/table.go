@@ -7,11 +7,11 @@ import "github.com/goswan/goswan/crypto/status"
 // Numbers: IANA, "IKEv2 Parameters", Transform Type 1; 1024 and above are private use as strongSwan numbers them.
 var Transforms = []Transform{
 	{ID: 12, Name: "ENCR_AES_CBC", Log: "AES_CBC",
-		Keywords: []status.Keyword{{"aes128", 128}, {"aes", 128}, {"aes192", 192}, {"aes256", 256}},
+		Keywords: []Keyword{{"aes128", 128}, {"aes", 128}, {"aes192", 192}, {"aes256", 256}},
 		KeyBits:  []uint16{128, 192, 256}, IVLen: 16, Block: 16,
 		RFC: "RFC 3602", Status: status.Default, NewBlock: newAES},
 	{ID: 20, Name: "ENCR_AES_GCM_16", Log: "AES_GCM_16",
-		Keywords: []status.Keyword{
+		Keywords: []Keyword{
 			{"aes128gcm16", 128}, {"aes128gcm128", 128}, {"aes128gcm", 128},
 			{"aes192gcm16", 192}, {"aes192gcm128", 192}, {"aes192gcm", 192},
 			{"aes256gcm16", 256}, {"aes256gcm128", 256}, {"aes256gcm", 256},
@@ -19,22 +19,22 @@ var Transforms = []Transform{
 		KeyBits: []uint16{128, 192, 256}, SaltLen: 4, IVLen: 8, ICVLen: 16, Block: 1, AEAD: true,
 		RFC: "RFC 4106, RFC 5282", Status: status.Default, NewAEAD: newAESGCM},
 	{ID: 28, Name: "ENCR_CHACHA20_POLY1305", Log: "CHACHA20_POLY1305",
-		Keywords: []status.Keyword{{"chacha20poly1305", 0}},
+		Keywords: []Keyword{{"chacha20poly1305", 0}},
 		FixedKey: 32, SaltLen: 4, IVLen: 8, ICVLen: 16, Block: 1, AEAD: true, Strength: 256,
 		RFC: "RFC 7634", Status: status.Default, NewAEAD: newChaCha20Poly1305},
 
 	// Known by name only: not implemented in this version.
 	{ID: 3, Name: "ENCR_3DES", Log: "3DES_CBC",
-		Keywords: []status.Keyword{{"3des", 0}},
+		Keywords: []Keyword{{"3des", 0}},
 		RFC:      "RFC 2451", Status: status.Unimplemented},
 	{ID: 11, Name: "ENCR_NULL", Log: "NULL",
-		Keywords: []status.Keyword{{"null", 0}},
+		Keywords: []Keyword{{"null", 0}},
 		RFC:      "RFC 2410", Status: status.Unimplemented},
 	{ID: 13, Name: "ENCR_AES_CTR", Log: "AES_CTR",
-		Keywords: []status.Keyword{{"aes128ctr", 128}, {"aes192ctr", 192}, {"aes256ctr", 256}},
+		Keywords: []Keyword{{"aes128ctr", 128}, {"aes192ctr", 192}, {"aes256ctr", 256}},
 		RFC:      "RFC 3686, RFC 5930", Status: status.Unimplemented},
 	{ID: 14, Name: "ENCR_AES_CCM_8", Log: "AES_CCM_8",
-		Keywords: []status.Keyword{
+		Keywords: []Keyword{
 			{"aes128ccm8", 128}, {"aes128ccm64", 128},
 			{"aes192ccm8", 192}, {"aes192ccm64", 192},
 			{"aes256ccm8", 256}, {"aes256ccm64", 256},
@@ -42,7 +42,7 @@ var Transforms = []Transform{
 		AEAD: true,
 		RFC:  "RFC 4309, RFC 5282", Status: status.Unimplemented},
 	{ID: 15, Name: "ENCR_AES_CCM_12", Log: "AES_CCM_12",
-		Keywords: []status.Keyword{
+		Keywords: []Keyword{
 			{"aes128ccm12", 128}, {"aes128ccm96", 128},
 			{"aes192ccm12", 192}, {"aes192ccm96", 192},
 			{"aes256ccm12", 256}, {"aes256ccm96", 256},
@@ -50,7 +50,7 @@ var Transforms = []Transform{
 		AEAD: true,
 		RFC:  "RFC 4309, RFC 5282", Status: status.Unimplemented},
 	{ID: 16, Name: "ENCR_AES_CCM_16", Log: "AES_CCM_16",
-		Keywords: []status.Keyword{
+		Keywords: []Keyword{
 			{"aes128ccm16", 128}, {"aes128ccm128", 128}, {"aes128ccm", 128},
 			{"aes192ccm16", 192}, {"aes192ccm128", 192}, {"aes192ccm", 192},
 			{"aes256ccm16", 256}, {"aes256ccm128", 256}, {"aes256ccm", 256},
@@ -58,7 +58,7 @@ var Transforms = []Transform{
 		AEAD: true,
 		RFC:  "RFC 4309, RFC 5282", Status: status.Unimplemented},
 	{ID: 18, Name: "ENCR_AES_GCM_8", Log: "AES_GCM_8",
-		Keywords: []status.Keyword{
+		Keywords: []Keyword{
 			{"aes128gcm8", 128}, {"aes128gcm64", 128},
 			{"aes192gcm8", 192}, {"aes192gcm64", 192},
 			{"aes256gcm8", 256}, {"aes256gcm64", 256},
@@ -66,7 +66,7 @@ var Transforms = []Transform{
 		AEAD: true,
 		RFC:  "RFC 4106, RFC 5282", Status: status.Unimplemented},
 	{ID: 19, Name: "ENCR_AES_GCM_12", Log: "AES_GCM_12",
-		Keywords: []status.Keyword{
+		Keywords: []Keyword{
 			{"aes128gcm12", 128}, {"aes128gcm96", 128},
 			{"aes192gcm12", 192}, {"aes192gcm96", 192},
 			{"aes256gcm12", 256}, {"aes256gcm96", 256},
@@ -74,17 +74,17 @@ var Transforms = []Transform{
 		AEAD: true,
 		RFC:  "RFC 4106, RFC 5282", Status: status.Unimplemented},
 	{ID: 21, Name: "ENCR_NULL_AUTH_AES_GMAC", Log: "NULL_AES_GMAC",
-		Keywords: []status.Keyword{{"aes128gmac", 128}, {"aes192gmac", 192}, {"aes256gmac", 256}},
+		Keywords: []Keyword{{"aes128gmac", 128}, {"aes192gmac", 192}, {"aes256gmac", 256}},
 		AEAD:     true,
 		RFC:      "RFC 4543", Status: status.Unimplemented},
 	{ID: 23, Name: "ENCR_CAMELLIA_CBC", Log: "CAMELLIA_CBC",
-		Keywords: []status.Keyword{{"camellia128", 128}, {"camellia", 128}, {"camellia192", 192}, {"camellia256", 256}},
+		Keywords: []Keyword{{"camellia128", 128}, {"camellia", 128}, {"camellia192", 192}, {"camellia256", 256}},
 		RFC:      "RFC 5529", Status: status.Unimplemented},
 	{ID: 24, Name: "ENCR_CAMELLIA_CTR", Log: "CAMELLIA_CTR",
-		Keywords: []status.Keyword{{"camellia128ctr", 128}, {"camellia192ctr", 192}, {"camellia256ctr", 256}},
+		Keywords: []Keyword{{"camellia128ctr", 128}, {"camellia192ctr", 192}, {"camellia256ctr", 256}},
 		RFC:      "RFC 5529", Status: status.Unimplemented},
 	{ID: 25, Name: "ENCR_CAMELLIA_CCM_8", Log: "CAMELLIA_CCM_8",
-		Keywords: []status.Keyword{
+		Keywords: []Keyword{
 			{"camellia128ccm8", 128}, {"camellia128ccm64", 128},
 			{"camellia192ccm8", 192}, {"camellia192ccm64", 192},
 			{"camellia256ccm8", 256}, {"camellia256ccm64", 256},
@@ -92,7 +92,7 @@ var Transforms = []Transform{
 		AEAD: true,
 		RFC:  "RFC 5529", Status: status.Unimplemented},
 	{ID: 26, Name: "ENCR_CAMELLIA_CCM_12", Log: "CAMELLIA_CCM_12",
-		Keywords: []status.Keyword{
+		Keywords: []Keyword{
 			{"camellia128ccm12", 128}, {"camellia128ccm96", 128},
 			{"camellia192ccm12", 192}, {"camellia192ccm96", 192},
 			{"camellia256ccm12", 256}, {"camellia256ccm96", 256},
@@ -100,7 +100,7 @@ var Transforms = []Transform{
 		AEAD: true,
 		RFC:  "RFC 5529", Status: status.Unimplemented},
 	{ID: 27, Name: "ENCR_CAMELLIA_CCM_16", Log: "CAMELLIA_CCM_16",
-		Keywords: []status.Keyword{
+		Keywords: []Keyword{
 			{"camellia128ccm16", 128}, {"camellia128ccm128", 128},
 			{"camellia192ccm16", 192}, {"camellia192ccm128", 192},
 			{"camellia256ccm16", 256}, {"camellia256ccm128", 256},
@@ -117,27 +117,27 @@ var Transforms = []Transform{
 		AEAD: true,
 		RFC:  "RFC 8750", Status: status.Unimplemented},
 	{ID: 1026, Name: "ENCR_SERPENT_CBC", Log: "SERPENT_CBC",
-		Keywords: []status.Keyword{{"serpent128", 128}, {"serpent", 128}, {"serpent192", 192}, {"serpent256", 256}},
+		Keywords: []Keyword{{"serpent128", 128}, {"serpent", 128}, {"serpent192", 192}, {"serpent256", 256}},
 		Status:   status.Unimplemented},
 	{ID: 1027, Name: "ENCR_TWOFISH_CBC", Log: "TWOFISH_CBC",
-		Keywords: []status.Keyword{{"twofish128", 128}, {"twofish", 128}, {"twofish192", 192}, {"twofish256", 256}},
+		Keywords: []Keyword{{"twofish128", 128}, {"twofish", 128}, {"twofish192", 192}, {"twofish256", 256}},
 		Status:   status.Unimplemented},
 
 	// Never usable, whoever asks.
 	{ID: 1, Name: "ENCR_DES_IV64", Log: "DES_IV64",
 		RFC: "RFC 1827", Status: status.Refused, Why: "a key of 56 bits is searched in hours; RFC 8247 §2.1 and RFC 8221 §5: MUST NOT"},
 	{ID: 2, Name: "ENCR_DES", Log: "DES_CBC",
-		Keywords: []status.Keyword{{"des", 0}},
+		Keywords: []Keyword{{"des", 0}},
 		RFC:      "RFC 2405", Status: status.Refused, Why: "a key of 56 bits is searched in hours; RFC 8247 §2.1 and RFC 8221 §5: MUST NOT"},
 	{ID: 4, Name: "ENCR_RC5", Log: "RC5_CBC",
 		RFC: "RFC 2451", Status: status.Refused, Why: "its blocks of 64 bits leak plaintext after some gigabytes; deprecated by RFC 9395"},
 	{ID: 5, Name: "ENCR_IDEA", Log: "IDEA_CBC",
 		RFC: "RFC 2451", Status: status.Refused, Why: "its blocks of 64 bits leak plaintext after some gigabytes; deprecated by RFC 9395"},
 	{ID: 6, Name: "ENCR_CAST", Log: "CAST_CBC",
-		Keywords: []status.Keyword{{"cast128", 128}},
+		Keywords: []Keyword{{"cast128", 128}},
 		RFC:      "RFC 2451", Status: status.Refused, Why: "its blocks of 64 bits leak plaintext after some gigabytes; deprecated by RFC 9395"},
 	{ID: 7, Name: "ENCR_BLOWFISH", Log: "BLOWFISH_CBC",
-		Keywords: []status.Keyword{{"blowfish128", 128}, {"blowfish", 128}, {"blowfish192", 192}, {"blowfish256", 256}},
+		Keywords: []Keyword{{"blowfish128", 128}, {"blowfish", 128}, {"blowfish192", 192}, {"blowfish256", 256}},
 		RFC:      "RFC 2451", Status: status.Refused, Why: "its blocks of 64 bits leak plaintext after some gigabytes; deprecated by RFC 9395"},
 	{ID: 8, Name: "ENCR_3IDEA", Log: "3IDEA",
 		Status: status.Refused, Why: "never specified; deprecated by RFC 9395"},

@@ -14,14 +14,14 @@ import (
 // Transform is one row: an IANA "Transform Type 3 - Integrity Algorithm Transform ID".
 type Transform struct {
 	ID       uint16
-	Name     string           // as IANA registered it, "AUTH_HMAC_SHA2_256_128"
-	Log      string           // as strongSwan logs it, "HMAC_SHA2_256_128"
-	Keywords []status.Keyword // the first is the one we write
-	KeyLen   int              // octets of key
-	ICVLen   int              // octets of ICV in the packet
-	Strength int              // bits of security
-	PRF      uint16           // the PRF of the same function, which an IKE proposal that names none gets; 0 is none
-	RFC      string           // where its use in IKE and ESP is specified
+	Name     string   // as IANA registered it, "AUTH_HMAC_SHA2_256_128"
+	Log      string   // as strongSwan logs it, "HMAC_SHA2_256_128"
+	Keywords []string // the first is the one we write
+	KeyLen   int      // octets of key
+	ICVLen   int      // octets of ICV in the packet
+	Strength int      // bits of security
+	PRF      uint16   // the PRF of the same function, which an IKE proposal that names none gets; 0 is none
+	RFC      string   // where its use in IKE and ESP is specified
 	Status   status.Status
 	Why      string // of a refused or legacy row: why
 

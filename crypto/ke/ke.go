@@ -22,13 +22,13 @@ import (
 // Transform is one row: an IANA "Transform Type 4 - Key Exchange Method Transform ID".
 type Transform struct {
 	ID        uint16
-	Name      string           // as strongSwan logs it, "CURVE_25519"
-	Keywords  []status.Keyword // the first is the one we write
-	PublicLen int              // octets of the initiator's Key Exchange Data
-	ReplyLen  int              // octets of the responder's: a KEM's ciphertext differs from its public key
-	SharedLen int              // octets of shared secret
-	Strength  int              // bits of security
-	RFC       string           // where its use in IKE is specified
+	Name      string   // as strongSwan logs it, "CURVE_25519"
+	Keywords  []string // the first is the one we write
+	PublicLen int      // octets of the initiator's Key Exchange Data
+	ReplyLen  int      // octets of the responder's: a KEM's ciphertext differs from its public key
+	SharedLen int      // octets of shared secret
+	Strength  int      // bits of security
+	RFC       string   // where its use in IKE is specified
 	Status    status.Status
 	Why       string // of a refused or legacy row: why
 

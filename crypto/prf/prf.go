@@ -16,13 +16,13 @@ import (
 // Transform is one row: an IANA "Transform Type 2 - Pseudorandom Function Transform ID".
 type Transform struct {
 	ID       uint16
-	Name     string           // as IANA registered it and strongSwan logs it, "PRF_HMAC_SHA2_256"
-	Keywords []status.Keyword // the first is the one we write
-	KeyLen   int              // preferred octets of key, the size of SK_d, SK_pi and SK_pr: RFC 7296 §2.14
-	OutLen   int              // octets of output
-	FixedKey bool             // takes a key of KeyLen octets only; SKEYSEED then uses half of each nonce, RFC 7296 §2.14
-	Strength int              // bits of security
-	RFC      string           // where its use in IKE is specified
+	Name     string   // as IANA registered it and strongSwan logs it, "PRF_HMAC_SHA2_256"
+	Keywords []string // the first is the one we write
+	KeyLen   int      // preferred octets of key, the size of SK_d, SK_pi and SK_pr: RFC 7296 §2.14
+	OutLen   int      // octets of output
+	FixedKey bool     // takes a key of KeyLen octets only; SKEYSEED then uses half of each nonce, RFC 7296 §2.14
+	Strength int      // bits of security
+	RFC      string   // where its use in IKE is specified
 	Status   status.Status
 	Why      string // of a refused or legacy row: why
 

@@ -15,26 +15,26 @@ import (
 //
 // Numbers: IANA, "IKEv2 Parameters", Transform Type 2; 1024 and above are private use as strongSwan numbers them.
 var Transforms = []Transform{
-	{ID: 5, Name: "PRF_HMAC_SHA2_256", Keywords: []status.Keyword{{"prfsha256", 0}},
+	{ID: 5, Name: "PRF_HMAC_SHA2_256", Keywords: []string{"prfsha256"},
 		KeyLen: 32, OutLen: 32, Strength: 128, RFC: "RFC 4868", Status: status.Default, New: newSHA256},
-	{ID: 6, Name: "PRF_HMAC_SHA2_384", Keywords: []status.Keyword{{"prfsha384", 0}},
+	{ID: 6, Name: "PRF_HMAC_SHA2_384", Keywords: []string{"prfsha384"},
 		KeyLen: 48, OutLen: 48, Strength: 192, RFC: "RFC 4868", Status: status.Default, New: newSHA384},
-	{ID: 7, Name: "PRF_HMAC_SHA2_512", Keywords: []status.Keyword{{"prfsha512", 0}},
+	{ID: 7, Name: "PRF_HMAC_SHA2_512", Keywords: []string{"prfsha512"},
 		KeyLen: 64, OutLen: 64, Strength: 256, RFC: "RFC 4868", Status: status.Default, New: newSHA512},
-	{ID: 2, Name: "PRF_HMAC_SHA1", Keywords: []status.Keyword{{"prfsha1", 0}},
+	{ID: 2, Name: "PRF_HMAC_SHA1", Keywords: []string{"prfsha1"},
 		KeyLen: 20, OutLen: 20, Strength: 80, RFC: "RFC 2104", Status: status.Legacy, New: newSHA1,
 		Why: "RFC 8247 §2.2 expects it to be withdrawn (MUST-)"},
 
 	// Known by name only: not implemented in this version.
-	{ID: 4, Name: "PRF_AES128_XCBC", Keywords: []status.Keyword{{"prfaesxcbc", 0}},
+	{ID: 4, Name: "PRF_AES128_XCBC", Keywords: []string{"prfaesxcbc"},
 		FixedKey: true, RFC: "RFC 4434", Status: status.Unimplemented},
-	{ID: 8, Name: "PRF_AES128_CMAC", Keywords: []status.Keyword{{"prfaescmac", 0}},
+	{ID: 8, Name: "PRF_AES128_CMAC", Keywords: []string{"prfaescmac"},
 		FixedKey: true, RFC: "RFC 4615", Status: status.Unimplemented},
-	{ID: 1028, Name: "PRF_CAMELLIA128_XCBC", Keywords: []status.Keyword{{"prfcamelliaxcbc", 0}},
+	{ID: 1028, Name: "PRF_CAMELLIA128_XCBC", Keywords: []string{"prfcamelliaxcbc"},
 		FixedKey: true, Status: status.Unimplemented},
 
 	// Never usable, whoever asks.
-	{ID: 1, Name: "PRF_HMAC_MD5", Keywords: []status.Keyword{{"prfmd5", 0}}, RFC: "RFC 2104", Status: status.Refused,
+	{ID: 1, Name: "PRF_HMAC_MD5", Keywords: []string{"prfmd5"}, RFC: "RFC 2104", Status: status.Refused,
 		Why: "MD5 is broken; RFC 8247 §2.2: MUST NOT"},
 	{ID: 3, Name: "PRF_HMAC_TIGER", Status: status.Refused, Why: "never specified; deprecated by RFC 9395"},
 }

@@ -29,9 +29,3 @@ func (s Status) String() string {
 
 // Usable tells whether a transform of this standing can be configured and negotiated.
 func (s Status) Usable() bool { return s == Default || s == Optional || s == Legacy }
-
-// Keyword is one of the words that strongSwan's proposals have for a transform.
-type Keyword struct {
-	Word string
-	Bits uint16 // the Key Length attribute it stands for, RFC 7296 §3.3.5; 0 is none
-}
