@@ -88,3 +88,29 @@ func (t *Train) Count() int {
 func (t *Train) Datagram(i int) []byte {
 	return t.Buf[i*t.Seg : min((i+1)*t.Seg, t.Len)]
 }
+
+// Fits says whether a datagram of n octets may be appended: it is not longer than the train's others, none shorter came
+// before, and a full train takes no more.
+func (t *Train) Fits(n int) bool {
+	if t.Seg == 0 {
+		return n <= MaxTrain
+	}
+	return n <= t.Seg && t.Len+n <= MaxTrain && t.Len < MaxCars*t.Seg && t.Len%t.Seg == 0
+}
+
+// Grow appends room for a datagram of n octets that Fits, and returns it.
+func (t *Train) Grow(n int) []byte {
+	if t.Seg == 0 {
+		t.Seg = n
+	}
+	t.Len += n
+	return t.Buf[t.Len-n : t.Len : t.Len]
+}
+
+// Shrink takes the last n octets, which Grow gave, away again.
+func (t *Train) Shrink(n int) {
+	t.Len -= n
+	if t.Len == 0 {
+		t.Seg = 0
+	}
+}
