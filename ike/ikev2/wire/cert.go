@@ -88,8 +88,9 @@ func (p *CERTREQ) Detail() []string {
 	return []string{fmt.Sprintf("CERTREQ %s, %d octets", p.Encoding, len(p.Authority))}
 }
 
-// KeyHashes are the authorities of an X.509 request: the "SHA-1 hashes of the public keys of trusted Certification
-// Authorities"  RFC 7296 §3.7. False when the encoding has none or the octets are not a whole number of them.
+// KeyHashes are the authorities of an X.509 request: "a concatenated list of SHA-1 hashes of the public keys of trusted
+// Certification Authorities (CAs)"  RFC 7296 §3.7. False when the encoding has none or the octets are not a whole number
+// of them.
 func (p *CERTREQ) KeyHashes() ([][sha1.Size]byte, bool) {
 	switch p.Encoding {
 	case CertX509Signature, CertHashAndURL, CertHashAndURLBundle:

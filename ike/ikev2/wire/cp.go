@@ -251,7 +251,7 @@ func (p *CP) decode(d *decoder) {
 			d.fail(TooMany, "more than %d attributes", MaxCPAttributes)
 			return
 		}
-		// The top bit is reserved: "MUST be set to zero and MUST be ignored on receipt"  RFC 7296 §3.15.1
+		// "Reserved (1 bit) - This bit MUST be set to zero and MUST be ignored on receipt."  RFC 7296 §3.15.1
 		t := CPType(d.uint16() & 0x7fff)
 		p.Attributes = append(p.Attributes, CPAttribute{Type: t, Value: d.take(int(d.uint16()))})
 	}

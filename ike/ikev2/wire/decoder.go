@@ -65,7 +65,7 @@ func (d *decoder) uint16() uint16 {
 	return 0
 }
 
-// skip passes over a reserved field: "MUST be sent as zero; MUST be ignored on receipt"  RFC 7296 §3.2
+// skip passes over a reserved field: "MUST be sent as zero; MUST be ignored on receipt."  RFC 7296 §3.2
 func (d *decoder) skip(n int) { d.take(n) }
 
 // sub returns a decoder of the next n octets, which d passes over.

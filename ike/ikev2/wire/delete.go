@@ -57,7 +57,7 @@ func (p *Delete) decode(d *decoder) {
 	}
 	switch p.Protocol {
 	case suite.IKE:
-		// "MUST be zero for IKE (SPI is in message header)"; and "only one": none is counted  RFC 7296 §3.11
+		// "Deletion of the IKE SA is indicated by a protocol ID of 1 (IKE) but no SPIs."  RFC 7296 §3.11
 		if size != 0 || n != 0 {
 			d.fail(BadValue, "%d SPIs of %d octets for the IKE SA", n, size)
 		}
@@ -67,7 +67,7 @@ func (p *Delete) decode(d *decoder) {
 		d.fail(BadValue, "protocol %d", uint8(p.Protocol))
 		return
 	}
-	// "four for AH and ESP"  RFC 7296 §3.11
+	// "It MUST be zero for IKE (SPI is in message header) or four for AH and ESP."  RFC 7296 §3.11
 	if size != 4 {
 		d.fail(BadValue, "SPIs of %d octets", size)
 		return

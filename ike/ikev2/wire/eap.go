@@ -96,8 +96,16 @@ func (p *EAP) decode(d *decoder) {
 		d.fail(BadLength, "EAP length %d in %d octets", length, n)
 		return
 	}
-	// Requests and responses have a Type; RFC 3748 §4.1.
-	if c := p.Code(); n == 4 && (c == EAPRequest || c == EAPResponse) {
-		d.fail(Truncated, "EAP packet without a type")
+	// "Type (1 octet) is present only if the Code field is Request (1) or Response (2). For other codes, the EAP message length
+	// MUST be four octets"  RFC 7296 §3.16. Codes 5 and 6 came later and have one too (RFC 6867).
+	switch p.Code() {
+	case EAPSuccess, EAPFailure:
+		if n != 4 {
+			d.fail(BadLength, "EAP packet of %d octets", n)
+		}
+	default:
+		if n == 4 {
+			d.fail(Truncated, "EAP packet without a type")
+		}
 	}
 }

@@ -56,7 +56,8 @@ func appendPayload(b []byte, p Payload, next PayloadType) ([]byte, error) {
 			return nil, fmt.Errorf("ikev2: %s payload: %w", p.Type(), err)
 		}
 	}
-	// "the Next Payload field of an Encrypted payload is that of the first payload inside"  RFC 7296 §3.14
+	// "Next Payload - The payload type of the first embedded payload. Note that this is an exception in the standard header
+	// format"  RFC 7296 §3.14
 	flags := uint8(0)
 	switch p := p.(type) {
 	case *SK:

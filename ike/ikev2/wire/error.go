@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// ErrIntegrity is a protected message whose ICV is wrong. Nothing in it was looked at, and no answer is due:
-// "If the packet fails the integrity check, it is silently discarded"; RFC 7296 §2.21.3 allows at most a log entry.
+// ErrIntegrity is a protected message whose ICV is wrong. Nothing in it was looked at and no answer is due: it may be from
+// anybody, and INVALID_SYNTAX is only for messages whose checksum was valid (RFC 7296 §3.10.1).
 var ErrIntegrity = errors.New("ikev2: integrity check failed")
 
 // Reason is what is wrong with octets.
@@ -49,6 +49,8 @@ type Error struct {
 	// Protected tells that the message had passed its integrity check: the peer itself sent this, and an answer is due
 	// under the IKE SA (RFC 7296 §2.21.3). Otherwise anybody may have sent it.
 	Protected bool
+	// Major is the message's major version, with the Reason Version.
+	Major uint8
 }
 
 // Error is one line: "ikev2: KE payload is truncated at octet 30: 4 octets needed, 2 there".
@@ -64,17 +66,21 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Notify is the notification that tells the peer of the error: UNSUPPORTED_CRITICAL_PAYLOAD with the payload's type
-// (RFC 7296 §2.5), INVALID_MAJOR_VERSION with the version we speak, or INVALID_SYNTAX. Whether one may be sent
-// at all depends on the message and on Protected.
+// Notify is the notification that a request with this error may be answered with: UNSUPPORTED_CRITICAL_PAYLOAD with the
+// payload's type, INVALID_MAJOR_VERSION, or INVALID_SYNTAX. It is nil when the message has to be dropped in silence.
 func (e *Error) Notify() *Notify {
-	switch e.Reason {
-	case Critical:
-		// "the Notification Data field contains the one-octet payload type."  RFC 7296 §3.10.1
+	switch {
+	case e.Reason == Critical:
+		// "the notification data contains the one-octet payload type."  RFC 7296 §2.5
 		return &Notify{NotifyType: UnsupportedCriticalPayload, Data: []byte{uint8(e.Payload)}}
-	case Version:
-		// "the closest version number it supports"  RFC 7296 §2.5; a version octet as in the header
-		return &Notify{NotifyType: InvalidMajorVersion, Data: []byte{0x20}}
+	case e.Reason == Version && e.Major > 2:
+		// "it MUST drop the message and SHOULD send an unauthenticated Notify message of type INVALID_MAJOR_VERSION containing
+		// the highest (closest) version number it supports."  RFC 7296 §2.5; that number is in the answer's header.
+		return &Notify{NotifyType: InvalidMajorVersion}
+	case e.Protected:
+		// "this status may only be returned for and in an encrypted packet if the Message ID and cryptographic checksum were
+		// valid."  RFC 7296 §3.10.1
+		return &Notify{NotifyType: InvalidSyntax}
 	}
-	return &Notify{NotifyType: InvalidSyntax}
+	return nil
 }

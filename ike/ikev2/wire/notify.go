@@ -12,7 +12,7 @@ import (
 type Notify struct {
 	NotifyType NotifyType
 	// Protocol and SPI name the SA that the notification is about, for INVALID_SELECTORS, REKEY_SA and CHILD_SA_NOT_FOUND
-	// ("If the SPI field is empty … MUST be sent as zero and MUST be ignored on receipt").
+	// (RFC 7296 §3.10). "If the SPI field is empty, this field MUST be sent as zero and MUST be ignored on receipt."
 	Protocol suite.Protocol
 	SPI      []byte
 	Data     []byte
@@ -73,7 +73,8 @@ func (p *Notify) value() string {
 	return ""
 }
 
-// Group is the group that an INVALID_KE_PAYLOAD wants instead: "two octets … in big endian order"  RFC 7296 §3.10.1
+// Group is the group that an INVALID_KE_PAYLOAD wants instead: two octets of data, "the accepted Diffie-Hellman group
+// number in big endian order"  RFC 7296 §1.3
 func (p *Notify) Group() (uint16, bool) {
 	if p.NotifyType != InvalidKEPayload || len(p.Data) != 2 {
 		return 0, false

@@ -32,7 +32,7 @@ func Parse(b []byte) (*Message, error) {
 func parseHeader(b []byte) (header.Header, error) {
 	h, err := header.Parse(b)
 	if len(b) >= header.Len && h.Major != 2 {
-		return h, &Error{Reason: Version, Offset: 17, Text: fmt.Sprintf("version %d.%d", h.Major, h.Minor)}
+		return h, &Error{Reason: Version, Major: h.Major, Offset: 17, Text: fmt.Sprintf("version %d.%d", h.Major, h.Minor)}
 	}
 	switch {
 	case err == header.ErrLength:
@@ -87,8 +87,8 @@ func (c chain) split(b []byte, base int) ([]raw, *Error) {
 		}
 		raws = append(raws, p)
 		t = p.next
-		// "The Encrypted payload, if present in a message, MUST be the last payload in the message", and its Next Payload is
-		// that of the first payload inside.  RFC 7296 §3.14; likewise RFC 7383 §2.5
+		// "The Encrypted payload, if present in a message, MUST be the last payload in the message."  RFC 7296 §3.14; its Next
+		// Payload field is the type of the first payload inside. Likewise RFC 7383 §2.5.
 		if p.typ == TypeSK || p.typ == TypeSKF {
 			if !c.outer {
 				d.fail(Misplaced, "within an Encrypted payload")

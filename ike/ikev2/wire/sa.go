@@ -23,7 +23,8 @@ type Proposal struct {
 	SPI []byte
 	suite.Proposal
 	// Attributes are those of transforms that have any besides one Key Length. Such a transform stands in Transforms with
-	// UnmatchedKeyBits, so that it equals none of ours: "MUST consider this transform unacceptable"  RFC 7296 §3.3.6
+	// UnmatchedKeyBits, so that it equals none of ours: "it MUST consider this transform unacceptable; other transforms with
+	// the same Transform Type are processed as usual."  RFC 7296 §3.3.6
 	Attributes []TransformAttributes
 }
 
@@ -122,7 +123,8 @@ func (p *SA) Offers() []suite.Proposal {
 func NewSA(proposals []suite.Proposal, spi []byte) *SA {
 	sa := &SA{}
 	for i, p := range proposals {
-		// "The first proposal MUST be 1, and subsequent ones one more than the previous"  RFC 7296 §3.3.1
+		// "the first proposal in an SA payload MUST be 1, and subsequent proposals MUST be one more than the previous proposal"
+		// RFC 7296 §3.3.1
 		sa.Proposals = append(sa.Proposals, Proposal{Num: uint8(i + 1), SPI: spi, Proposal: p})
 	}
 	return sa
@@ -188,7 +190,7 @@ func (p *Proposal) appendAttributes(b []byte, transform int) []byte {
 		}
 	}
 	if bits := p.Transforms[transform].KeyBits; bits != 0 {
-		// "MUST use the TV format"  RFC 7296 §3.3.5
+		// Key Length has the TV format, with AF=1.  RFC 7296 §3.3.5
 		b = binary.BigEndian.AppendUint16(b, 0x8000|attributeKeyLength)
 		b = binary.BigEndian.AppendUint16(b, bits)
 	}

@@ -48,8 +48,8 @@ func (p *SK) decode(d *decoder) { p.Body = d.rest() }
 var ErrIVs = errors.New("ikev2: every IV of this key has been used")
 
 // IVCounter gives the IVs of a cipher that wants them unique rather than unpredictable: each Read fills its argument with
-// the next number, big endian. The zero value is ready. One key needs one counter, for as long as the key is used:
-// "it MUST be ensured that an IV is not repeated for a given key"  RFC 5282 §4 (RFC 4106 §3.1).
+// the next number, big endian. The zero value is ready. One key needs one counter, for as long as the key is used: the same
+// IV must not come twice with one key (RFC 5282 §3.1).
 type IVCounter struct {
 	used uint64
 }
@@ -121,14 +121,14 @@ func seal(b []byte, m *Message, c suite.Cipher, ivs io.Reader, p Payload, inner 
 	plain := text[:len(inner)+pad+1]
 	copy(plain, inner)
 	plain[len(plain)-1] = uint8(pad)
-	// "The associated data MUST consist of the partial contents of the IKEv2 message, starting from the first octet of the
+	// "The associated data (A) MUST consist of the partial contents of the IKEv2 message, starting from the first octet of the
 	// Fixed IKE Header through the last octet of the Payload Header of the Encrypted Payload"  RFC 5282 §5.1
 	c.Seal(text, iv, plain, b[start:aadEnd:aadEnd], nil)
 	return b, nil
 }
 
-// padding is the least that makes content, padding and the Pad Length octet a multiple of align. RFC 7296 §3.14; "no
-// padding" for AEAD: RFC 5282 §3.
+// padding is "the minimum value that makes the combination of the payloads, the Padding, and the Pad Length a multiple of
+// the block size"  RFC 7296 §3.14. For AEAD there is no such size, and no padding (RFC 5282 §3).
 func padding(n, align int) int {
 	if align <= 1 {
 		return 0
@@ -215,8 +215,8 @@ func (e *opened) decrypt(datagram []byte, c suite.Cipher) error {
 	if err != nil || n < 1 {
 		return ErrIntegrity
 	}
-	// "Padding MAY contain any value"; "The recipient MUST accept any length that results in proper alignment."
-	// RFC 7296 §3.14
+	// "Padding MAY contain any value chosen by the sender"; "the recipient MUST accept any length that results in proper
+	// alignment."  RFC 7296 §3.14
 	pad := int(plain[n-1])
 	if pad+1 > n {
 		return &Error{Reason: BadLength, Payload: e.sealed.typ, Offset: e.plainOffset + n - 1, Protected: true,

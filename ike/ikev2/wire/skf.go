@@ -47,7 +47,7 @@ func (p *SKF) decode(d *decoder) {
 	p.Number, p.Total = d.uint16(), d.uint16()
 	switch {
 	case d.failed():
-	// "MUST be greater than or equal to 1" and "less than or equal to Total Fragments"  RFC 7383 §2.5
+	// Fragment Number starts at 1 and is not greater than Total Fragments.  RFC 7383 §2.5
 	case p.Number == 0 || p.Number > p.Total:
 		d.fail(BadValue, "fragment %d of %d", p.Number, p.Total)
 	case p.Total > MaxFragments:
@@ -85,7 +85,7 @@ func SealFragments(m *Message, c suite.Cipher, ivs io.Reader, size int) ([][]byt
 			return nil, err
 		}
 		messages = append(messages, b)
-		// "in all other Fragment messages … MUST be set to zero"  RFC 7383 §2.5
+		// Only the first fragment tells the type of the first payload; in the others Next Payload is zero.  RFC 7383 §2.5
 		part.Outer, first = nil, TypeNone
 	}
 	return messages, nil
@@ -165,8 +165,8 @@ type Reassembly struct {
 func (r *Reassembly) Add(f *Fragment) (*Message, error) {
 	switch total := int(f.Total); {
 	case total > len(r.parts):
-		// "If the Total Fragments field is greater … the receiver MUST discard all the stored fragments": the peer has turned
-		// to smaller ones.  RFC 7383 §2.6
+		// The peer has turned to smaller fragments: "the receiver MUST discard all received fragments and start the reassembly
+		// process over with just the received IKE Fragment message."  RFC 7383 §2.6
 		*r = Reassembly{parts: make([]*Fragment, total)}
 	case total < len(r.parts):
 		return nil, nil

@@ -33,7 +33,7 @@ type OtherSelector struct {
 func (p *TS) text() string {
 	items := make([]string, 0, len(p.Selectors)+len(p.Others))
 	for _, ts := range p.Selectors {
-		items = append(items, selectorText(ts))
+		items = append(items, ts.String())
 	}
 	for _, o := range p.Others {
 		items = append(items, fmt.Sprintf("type %d (%d octets)", o.Type, len(o.Body)))
@@ -66,7 +66,7 @@ func validRange(ts spd.TrafficSelector) bool {
 	if !ts.Start.IsValid() || ts.Start.Is4() != ts.End.Is4() || ts.Start.Zone() != "" || ts.End.Zone() != "" || ts.Start.Compare(ts.End) > 0 {
 		return false
 	}
-	// "OPAQUE … start port 65535 and end port 0"  RFC 7296 §3.13.1
+	// Who wants OPAQUE "but not "ANY" ports, MUST set the start port to 65535 and the end port to 0."  RFC 7296 §3.13.1
 	return ts.StartPort <= ts.EndPort || (ts.StartPort == 65535 && ts.EndPort == 0)
 }
 
