@@ -1,0 +1,3 @@
+package tun
+
+const defaultName = "tun"

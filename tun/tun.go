@@ -1,0 +1,27 @@
+// Package tun is the device that carries the plaintext: queues of super-packets over golang.zx2c4.com/wireguard/tun,
+// one file per operating system.
+package tun
+
+import "github.com/goswan/goswan/tun/packet"
+
+// Device is a TUN device. Implementations: the host's (Open), tuntest.Device in memory, netstack.Device without root.
+type Device interface {
+	// Name is the interface's name, "ipsec0".
+	Name() string
+	// MTU is the current MTU in octets.
+	MTU() int
+	// Queues are the device's packet queues, at least one. Each is read by one goroutine.
+	Queues() []Queue
+	// Close ends the device; blocked reads return os.ErrClosed.
+	Close() error
+}
+
+// Queue is one packet queue of a device. Read is for one goroutine; Write is safe for several.
+type Queue interface {
+	// Read reads the next super-packet into s. When none is waiting it calls idle once, before it blocks
+	// (so that the caller sends what it has gathered). It returns os.ErrClosed after Close.
+	Read(s *packet.Super, idle func()) error
+	// Write writes one super-packet. Octets before s.Off may be overwritten (virtio-net header).
+	// A packet that the device refuses returns an error and is lost; after Close it is os.ErrClosed.
+	Write(s *packet.Super) error
+}
