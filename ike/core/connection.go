@@ -35,7 +35,7 @@ type Connection struct {
 	LocalAddrs, RemoteAddrs []string
 	LocalPort, RemotePort   uint16 // 500 when not given; a NAT-T port is used at once when it is not 500
 	Proposals               []suite.Proposal
-	Local, Remote           []Auth // authentication rounds, at least one each
+	Local, Remote           []Auth // authentication rounds, at least one each if it Negotiates
 	Children                []*Child
 
 	Encap         bool // announce a NAT even if there is none (encap); goswan's transport is UDP, so it always does
@@ -57,6 +57,17 @@ type Connection struct {
 	Source        Position
 	// ProposalsSource is where `proposals` stands, or Source when it is the default.
 	ProposalsSource Position
+}
+
+// Negotiates tells whether there is anything to negotiate: not if the connection has only children that pass or drop
+// (and then it need not say how to authenticate).
+func (c *Connection) Negotiates() bool {
+	for _, child := range c.Children {
+		if child.Mode == ModeTunnel {
+			return true
+		}
+	}
+	return len(c.Children) == 0 || len(c.Local) > 0 || len(c.Remote) > 0
 }
 
 // Fragmentation is RFC 7383 fragmentation as `fragmentation` says.
