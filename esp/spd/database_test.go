@@ -1,0 +1,235 @@
+package spd
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+
+	"github.com/goswan/goswan/tun/packet"
+)
+
+func policy(name string, action Action, local, remote string) *Policy {
+	return &Policy{Name: name, Action: action, LocalTS: selectors(local), RemoteTS: selectors(remote)}
+}
+
+func tcp(src, dst string, sport, dport uint16) *packet.Flow {
+	return &packet.Flow{
+		Src: netip.MustParseAddr(src), Dst: netip.MustParseAddr(dst), Protocol: packet.ProtoTCP,
+		SrcPort: sport, DstPort: dport, Ports: packet.PortsPair,
+	}
+}
+
+// want checks the name of the policy that matches; "" is none.
+func want(t *testing.T, d *Database, why string, f *packet.Flow, name string) {
+	t.Helper()
+	got := ""
+	if p := d.Load().Match(f); p != nil {
+		got = p.Name
+	}
+	if got != name {
+		t.Errorf("%s: %v:%d → %v:%d matches %q, want %q", why, f.Src, f.SrcPort, f.Dst, f.DstPort, got, name)
+	}
+}
+
+func TestMatchOrder(t *testing.T) {
+	d := NewDatabase()
+	flow := tcp("10.1.0.1", "10.2.0.1", 1000, 80)
+	want(t, d, "no policy", flow, "")
+	net := policy("net", Protect, "10.1.0.0/16", "10.2.0.0/16")
+	d.Change(nil, []*Policy{net, policy("drop", Drop, "0.0.0.0/0", "10.2.0.0/16"), policy("trap", Trap, "10.1.0.0/16", "10.2.0.1")})
+	want(t, d, "an SA comes before a trap and a drop policy, whatever is more specific", flow, "net")
+	want(t, d, "what no other policy takes is dropped", tcp("10.9.0.1", "10.2.0.1", 1, 1), "drop")
+	want(t, d, "a destination under no prefix", tcp("10.1.0.1", "10.3.0.1", 1, 1), "")
+	d.Change(nil, []*Policy{policy("host", Protect, "10.1.0.0/16", "10.2.0.1")})
+	want(t, d, "the longer prefix wins", flow, "host")
+	d.Change(nil, []*Policy{policy("web", Protect, "10.1.0.0/16", "10.2.0.1[tcp/80]")})
+	want(t, d, "a port wins over none", flow, "web")
+	want(t, d, "another port goes where it went", tcp("10.1.0.1", "10.2.0.1", 1000, 81), "host")
+	d.Change(nil, []*Policy{policy("pass", Bypass, "0.0.0.0/0", "0.0.0.0/0")})
+	want(t, d, "bypass comes first", flow, "pass")
+	urgent := policy("urgent", Drop, "0.0.0.0/0", "0.0.0.0/0")
+	urgent.Priority = 5
+	d.Change(nil, []*Policy{urgent})
+	want(t, d, "a configured priority stands above computed ones", flow, "urgent")
+	d.Change(d.Load().All(), []*Policy{net})
+	want(t, d, "after all others are gone", flow, "net")
+	d.Change([]*Policy{net}, nil)
+	want(t, d, "after all are gone", flow, "")
+}
+
+func TestNewerWinsOfEqualPolicies(t *testing.T) {
+	d := NewDatabase()
+	old, next := policy("old", Protect, "10.1.0.0/16", "10.2.0.0/16"), policy("new", Protect, "10.1.0.0/16", "10.2.0.0/16")
+	flow := tcp("10.1.0.1", "10.2.0.1", 1, 1)
+	d.Change(nil, []*Policy{old})
+	d.Change(nil, []*Policy{next})
+	want(t, d, "two equal policies", flow, "new")
+	d.Change([]*Policy{next}, nil)
+	want(t, d, "the newer one is gone", flow, "old")
+	d.Change([]*Policy{next}, nil)
+	want(t, d, "removing what is not there", flow, "old")
+}
+
+func TestSnapshotIsImmutable(t *testing.T) {
+	d := NewDatabase()
+	p := policy("p", Protect, "10.1.0.0/16", "10.2.0.0/16")
+	flow := tcp("10.1.0.1", "10.2.0.1", 1, 1)
+	before := d.Load()
+	d.Change(nil, []*Policy{p})
+	with := d.Load()
+	d.Change([]*Policy{p}, nil)
+	if before.Match(flow) != nil || with.Match(flow) != p || d.Load().Match(flow) != nil {
+		t.Error("a snapshot changed with the database")
+	}
+}
+
+func TestSeveralSelectors(t *testing.T) {
+	d := NewDatabase()
+	p := &Policy{Name: "p", Action: Protect, LocalTS: selectors("10.1.0.0/16", "fd01::/16"), RemoteTS: selectors("10.2.0.5-10.2.0.9", "10.4.0.0/16", "fd02::/16")}
+	d.Change(nil, []*Policy{p})
+	want(t, d, "within the range", tcp("10.1.0.1", "10.2.0.7", 1, 1), "p")
+	want(t, d, "beside the range, under its prefix", tcp("10.1.0.1", "10.2.0.10", 1, 1), "")
+	want(t, d, "the second remote selector", tcp("10.1.0.1", "10.4.0.1", 1, 1), "p")
+	want(t, d, "the other family", tcp("fd01::1", "fd02::1", 1, 1), "p")
+	want(t, d, "a source outside", tcp("10.3.0.1", "10.4.0.1", 1, 1), "")
+	d.Change([]*Policy{p}, nil)
+	if n := len(d.Load().All()); n != 0 {
+		t.Errorf("%d policies are left of a removed one", n)
+	}
+}
+
+// TestMatchAgainstScan compares with looking at each pair of selectors of each policy.
+func TestMatchAgainstScan(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	d := NewDatabase()
+	var cache Cache
+	var all []*Policy
+	hits := 0
+	for i := range 300 {
+		p := &Policy{Name: fmt.Sprint(i), Action: Action(r.IntN(4))}
+		for range 1 + r.IntN(3) {
+			p.LocalTS = append(p.LocalTS, randomSelector(r))
+			p.RemoteTS = append(p.RemoteTS, randomSelector(r))
+		}
+		if r.IntN(4) == 0 {
+			p.Priority = uint32(r.IntN(900000)) + 1
+		}
+		d.Change(nil, []*Policy{p})
+		all = append(all, p)
+		if i%7 == 6 {
+			k := r.IntN(len(all))
+			d.Change([]*Policy{all[k]}, nil)
+			all = append(all[:k:k], all[k+1:]...)
+		}
+		for range 100 {
+			f := packet.Flow{Src: randomAddr(r), Dst: randomAddr(r), Protocol: uint8(r.IntN(3)), Ports: packet.Ports(r.IntN(2))}
+			if f.Ports == packet.PortsPair {
+				f.SrcPort, f.DstPort = uint16(r.IntN(4)), uint16(r.IntN(4))
+			}
+			got, again, want := d.Load().Match(&f), cache.Match(d.Load(), &f), scan(all, &f)
+			if got != want || again != want {
+				t.Fatalf("%+v matches %+v, through the cache %+v, want %+v", f, got, again, want)
+			}
+			if want != nil {
+				hits++
+			}
+		}
+	}
+	if hits < 1000 {
+		t.Errorf("only %d packets matched: the test does not test", hits)
+	}
+}
+
+// scan finds the policy the slow way; all is in the order of insertion.
+func scan(all []*Policy, f *packet.Flow) *Policy {
+	var best *Policy
+	least := uint32(1<<32 - 1)
+	for _, p := range all {
+		for i := range p.LocalTS {
+			for j := range p.RemoteTS {
+				l, r := &p.LocalTS[i], &p.RemoteTS[j]
+				if o := p.Order(l, r); l.MatchSrc(f) && r.MatchDst(f) && o <= least {
+					best, least = p, o
+				}
+			}
+		}
+	}
+	return best
+}
+
+func TestCacheFollowsChanges(t *testing.T) {
+	d := NewDatabase()
+	var c Cache
+	flow := tcp("10.1.0.1", "10.2.0.1", 1, 1)
+	for i := range 5 {
+		if got := c.Match(d.Load(), flow); got != nil {
+			t.Fatalf("round %d: the cache has %v for a removed policy", i, got.Name)
+		}
+		p := policy("p", Protect, "10.1.0.0/16", "10.2.0.0/16")
+		d.Change(nil, []*Policy{p})
+		if got := c.Match(d.Load(), flow); got != p {
+			t.Fatalf("round %d: the cache has %v, want the policy just inserted", i, got)
+		}
+		d.Change([]*Policy{p}, nil)
+	}
+}
+
+func TestMatchAllocatesNothing(t *testing.T) {
+	d := many(1000)
+	var c Cache
+	i := 0
+	if n := testing.AllocsPerRun(1000, func() {
+		i++
+		f := packet.Flow{Src: netip.AddrFrom4([4]byte{10, 0, 0, 1}), Dst: netip.AddrFrom4([4]byte{172, 16, byte(i >> 8), byte(i)})}
+		if c.Match(d.Load(), &f) == nil && i < 1000 {
+			t.Fatalf("%v has no policy", f.Dst)
+		}
+	}); n != 0 {
+		t.Errorf("a match allocates %v times, want 0", n)
+	}
+}
+
+// many is a gateway with a road warrior behind each of n policies.
+func many(n int) *Database {
+	d := NewDatabase()
+	for i := range n {
+		a := netip.AddrFrom4([4]byte{172, 16 + byte(i>>16), byte(i >> 8), byte(i)})
+		d.Change(nil, []*Policy{{Action: Protect, Reqid: uint32(i), LocalTS: selectors("10.0.0.0/8"), RemoteTS: []TrafficSelector{FromAddr(a)}}})
+	}
+	return d
+}
+
+func BenchmarkMatch(b *testing.B) {
+	for _, n := range []int{1, 1000, 50000} {
+		d := many(n)
+		b.Run(fmt.Sprintf("%d policies", n), func(b *testing.B) {
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				i = (i + 7919) % n
+				f := packet.Flow{Src: netip.AddrFrom4([4]byte{10, 0, 0, 1}), Dst: netip.AddrFrom4([4]byte{172, 16 + byte(i>>16), byte(i >> 8), byte(i)})}
+				if d.Load().Match(&f) == nil {
+					b.Fatal("no policy")
+				}
+			}
+		})
+	}
+	d := many(1000)
+	var c Cache
+	b.Run("cached", func(b *testing.B) {
+		f := packet.Flow{Src: netip.AddrFrom4([4]byte{10, 0, 0, 1}), Dst: netip.AddrFrom4([4]byte{172, 16, 0, 1})}
+		for b.Loop() {
+			c.Match(d.Load(), &f)
+		}
+	})
+}
+
+func BenchmarkChange(b *testing.B) {
+	d := many(50000)
+	p := policy("p", Protect, "10.0.0.0/8", "10.2.0.0/16")
+	for b.Loop() {
+		d.Change(nil, []*Policy{p})
+		d.Change([]*Policy{p}, nil)
+	}
+}
