@@ -12,7 +12,6 @@ import (
 	wgtun "golang.zx2c4.com/wireguard/tun"
 
 	"github.com/goswan/goswan/tun/packet"
-	"github.com/goswan/goswan/tun/split"
 )
 
 // offloads are what wireguard's CreateTUN switches on: checksums and TCP always, UDP from Linux 6.2 on.
@@ -157,9 +156,31 @@ func (q *vnetQueue) Write(s *packet.Super) error {
 		return ErrRefused
 	}
 	if s.GSO.Type == packet.GSOUDP && !q.uso {
-		return split.UDP(s, q.write)
+		return q.writeSegments(s)
 	}
 	return q.write(s)
+}
+
+// writeSegments writes a super-packet that the kernel does not take packet by packet. It is used up.
+func (q *vnetQueue) writeSegments(s *packet.Super) error {
+	var view packet.View
+	if err := view.Parse(s.Bytes()); err != nil {
+		return err
+	}
+	var segments packet.Segments
+	if err := segments.Start(s, &view); err != nil {
+		return err
+	}
+	var first error
+	for {
+		off, n, ok := segments.Next()
+		if !ok {
+			return first
+		}
+		if err := q.write(&packet.Super{Buf: s.Buf, Off: off, Len: n}); err != nil && first == nil {
+			first = err
+		}
+	}
 }
 
 func (q *vnetQueue) write(s *packet.Super) error {
