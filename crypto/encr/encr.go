@@ -48,9 +48,9 @@ type Keyword struct {
 
 // Lookup finds the row of a Transform ID.
 func Lookup(id uint16) (Transform, bool) {
-	for _, t := range Transforms {
-		if t.ID == id {
-			return t, true
+	for i := range Transforms {
+		if Transforms[i].ID == id {
+			return Transforms[i], true
 		}
 	}
 	return Transform{}, false

@@ -19,7 +19,7 @@ var Transforms = []Transform{
 		KeyBits: []uint16{128, 192, 256}, SaltLen: 4, IVLen: 8, ICVLen: 16, Block: 1, AEAD: true,
 		RFC: "RFC 4106, RFC 5282", Status: status.Default, NewAEAD: newAESGCM},
 	{ID: 28, Name: "ENCR_CHACHA20_POLY1305", Log: "CHACHA20_POLY1305",
-		Keywords: []Keyword{{"chacha20poly1305", 0}},
+		Keywords: []Keyword{{"chacha20poly1305", 0}, {"chacha20poly1305compat", 256}},
 		FixedKey: 32, SaltLen: 4, IVLen: 8, ICVLen: 16, Block: 1, AEAD: true, Strength: 256,
 		RFC: "RFC 7634", Status: status.Default, NewAEAD: newChaCha20Poly1305},
 

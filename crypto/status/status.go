@@ -12,12 +12,11 @@ type Status uint8
 const (
 	Unimplemented Status = iota // known by number, name and keyword only
 	Default                     // usable, and part of the proposal `default`
-	Optional                    // usable when the configuration names it; sound, but strongSwan's `default` leaves it out
 	Legacy                      // usable when the configuration names it; worth a warning
 	Refused                     // never usable: broken, or too short
 )
 
-var names = [...]string{"unimplemented", "default", "optional", "legacy", "refused"}
+var names = [...]string{"unimplemented", "default", "legacy", "refused"}
 
 // String returns the standing in one lower-case word.
 func (s Status) String() string {
@@ -28,4 +27,4 @@ func (s Status) String() string {
 }
 
 // Usable tells whether a transform of this standing can be configured and negotiated.
-func (s Status) Usable() bool { return s == Default || s == Optional || s == Legacy }
+func (s Status) Usable() bool { return s == Default || s == Legacy }

@@ -1,0 +1,208 @@
+package suite
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/goswan/goswan/crypto/status"
+)
+
+// ParseError says what is wrong with a proposal in the configuration and what would be right.
+type ParseError struct {
+	Protocol Protocol
+	Proposal string // the text of the one proposal
+	Word     string // the word at fault; empty when it is the proposal as a whole
+	Reason   string // what is wrong
+	Suggest  string // a word to use instead or in addition; may be empty
+}
+
+// Error returns it as one sentence.
+func (e *ParseError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s proposal %q: ", e.Protocol, e.Proposal)
+	if e.Word != "" {
+		fmt.Fprintf(&b, "%q ", e.Word)
+	}
+	b.WriteString(e.Reason)
+	if e.Suggest != "" {
+		fmt.Fprintf(&b, "; try %q", e.Suggest)
+	}
+	return b.String()
+}
+
+// Parse reads proposals as swanctl.conf has them: keywords joined by hyphens, proposals separated by commas, `default`
+// for what Default returns. Every proposal it returns can be negotiated by this version. The error is a *ParseError.
+func Parse(p Protocol, text string) ([]Proposal, error) {
+	var out []Proposal
+	for part := range strings.SplitSeq(text, ",") {
+		part = strings.TrimSpace(part)
+		if strings.EqualFold(part, "default") {
+			out = append(out, Default(p)...)
+			continue
+		}
+		proposal, err := parseOne(p, part)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, proposal)
+	}
+	return out, nil
+}
+
+func parseOne(p Protocol, text string) (Proposal, error) {
+	fail := func(word, reason, suggest string) (Proposal, error) {
+		return Proposal{}, &ParseError{p, text, word, reason, suggest}
+	}
+	if text == "" {
+		return fail("", "is empty", "default")
+	}
+	proposal := Proposal{Protocol: p}
+	for word := range strings.SplitSeq(text, "-") {
+		t, reason, suggest := parseWord(p, strings.TrimSpace(word))
+		if reason != "" {
+			return fail(word, reason, suggest)
+		}
+		// Repeating a word is harmless and growing without bound is not.
+		if !slices.Contains(proposal.Transforms, t) {
+			proposal.Transforms = append(proposal.Transforms, t)
+		}
+	}
+	proposal, reason, suggest := complete(proposal)
+	if reason != "" {
+		return fail("", reason, suggest)
+	}
+	return proposal, nil
+}
+
+// parseWord returns the transform of a word, or the reason why there is none to be had.
+func parseWord(p Protocol, word string) (t Transform, reason, suggest string) {
+	if len(word) > 4 && strings.HasPrefix(word, "ke") && word[2] >= '1' && word[2] <= '7' && word[3] == '_' {
+		return t, "is an additional key exchange (RFC 9370), which is not implemented in this version", ""
+	}
+	t, ok := lookup(word)
+	if !ok {
+		return t, "is no keyword", similar(p, word)
+	}
+	switch s, why := t.Status(); s {
+	case status.Refused:
+		return t, fmt.Sprintf("(%s) is refused: %s", t, why), substitute[t.Type]
+	case status.Unimplemented:
+		return t, fmt.Sprintf("(%s) is not implemented in this version", t), substitute[t.Type]
+	}
+	return t, "", ""
+}
+
+// substitute is what to use instead of a transform that we refuse or do not have.
+var substitute = map[TransformType]string{
+	ENCR: "aes256gcm16", INTEG: "sha256", PRF: "prfsha256", KE: "x25519",
+}
+
+// complete applies the rules for a whole proposal: what is implied is added, what has no meaning is dropped, what is
+// missing is an error.
+func complete(p Proposal) (_ Proposal, reason, suggest string) {
+	if p.Protocol == IKE {
+		if p, reason, suggest = completeIKE(p); reason != "" {
+			return p, reason, suggest
+		}
+	} else {
+		// A Child SA takes its keys from the IKE SA's PRF. strongSwan drops the word too.
+		p = p.Without(PRF)
+		if len(p.Of(ESN)) == 0 {
+			p.Transforms = append(p.Transforms, Transform{Type: ESN, ID: noESN})
+		}
+	}
+	if p.Protocol == AH {
+		p, reason, suggest = completeAH(p)
+	} else {
+		p, reason, suggest = completeEncryption(p)
+	}
+	return p.sorted(), reason, suggest
+}
+
+func completeIKE(p Proposal) (_ Proposal, reason, suggest string) {
+	p = p.Without(ESN)
+	if len(p.Of(PRF)) == 0 {
+		p.Transforms = append(p.Transforms, derivedPRFs(p)...)
+	}
+	if len(p.Of(PRF)) == 0 {
+		return p, "names no PRF, and no integrity algorithm to take it from", substitute[PRF]
+	}
+	p.Transforms = slices.DeleteFunc(p.Transforms, func(t Transform) bool { return t.Type == KE && t.ID == none })
+	if len(p.Of(KE)) == 0 {
+		return p, "names no key exchange", substitute[KE]
+	}
+	return p, "", ""
+}
+
+func completeAH(p Proposal) (_ Proposal, reason, suggest string) {
+	p = p.Without(ENCR)
+	if len(p.Of(INTEG)) == 0 {
+		return p, "names no integrity algorithm", substitute[INTEG]
+	}
+	return p, "", ""
+}
+
+func completeEncryption(p Proposal) (_ Proposal, reason, suggest string) {
+	all := p.Of(ENCR)
+	if len(all) == 0 {
+		return p, "names no encryption algorithm", substitute[ENCR]
+	}
+	combined := 0
+	for _, t := range all {
+		if t.aead() {
+			combined++
+		}
+	}
+	switch {
+	// "If an initiator wants to propose both combined-mode ciphers and normal ciphers, it must include two proposals: one
+	// will have all the combined-mode ciphers, and the other will have all the normal ciphers with the integrity
+	// algorithms."  RFC 7296 §3.3
+	case combined != 0 && combined != len(all):
+		return p, "mixes combined-mode and other encryption algorithms, which need a proposal each", ""
+	case combined != 0:
+		return p.Without(INTEG), "", ""
+	// "Encryption Must Be Authenticated"  RFC 8221 §4
+	case len(p.Of(INTEG)) == 0:
+		return p, fmt.Sprintf("names no integrity algorithm, which %s needs", all[0]), substitute[INTEG]
+	}
+	return p, "", ""
+}
+
+// similar returns the usable keyword that differs least from word, or nothing if all differ too much.
+func similar(p Protocol, word string) string {
+	best, distance := "", len(word)/2+1
+	for w, t := range keywords() {
+		if s, _ := t.Status(); !s.Usable() || p != IKE && t.Type == PRF || p == IKE && t.Type == ESN {
+			continue
+		}
+		if d := edits(strings.ToLower(word), w); d < distance {
+			best, distance = w, d
+		}
+	}
+	return best
+}
+
+// edits is the Levenshtein distance. A word longer than any keyword could be is not measured.
+func edits(a, b string) int {
+	if len(a) > 64 {
+		return len(a)
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
