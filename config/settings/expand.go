@@ -29,6 +29,9 @@ func (p *parser) expand() {
 		budget: 1<<18 + 16*p.settings,
 	}
 	p.doc.Root = e.section([]*Section{e.root})
+	for _, s := range p.doc.Root.sections {
+		s.Referenced = p.referenced[s.Name]
+	}
 }
 
 // section expands a section from its layers, without those that the layers refer to.

@@ -44,7 +44,7 @@ func Parse(name string, text []byte, files Files) (*Document, error) {
 	if files == nil {
 		files = disk{}
 	}
-	p := &parser{files: files, doc: &Document{Root: New("", Position{name, 1})}}
+	p := &parser{files: files, doc: &Document{Root: New("", Position{name, 1})}, referenced: map[string]bool{}}
 	p.file(name, text, p.doc.Root, 0, Position{name, 1})
 	if len(p.problems) == 0 {
 		p.expand()
@@ -65,6 +65,8 @@ type parser struct {
 	open     []string // the files being read: the first one, what it includes …
 	text     int      // octets read
 	settings int      // settings and sections made
+
+	referenced map[string]bool // sections at the top
 }
 
 func (p *parser) fail(at Position, fix, format string, args ...any) {

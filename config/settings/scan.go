@@ -188,6 +188,8 @@ func (s *scanner) references(sub *Section) bool {
 			return false
 		}
 		sub.refs = append(sub.refs, reference{path, at})
+		top, _, _ := strings.Cut(path, ".")
+		s.referenced[top] = true
 		if s.space(); s.peek() != ',' {
 			return s.count(at, len(sub.refs))
 		}

@@ -65,6 +65,8 @@ func (v Value) Items() []string {
 type Section struct {
 	Name string
 	At   Position
+	// Referenced says of a section at the top that a reference leads to it or into it.
+	Referenced bool
 
 	values   []Value
 	sections []*Section

@@ -1,0 +1,69 @@
+package config
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/goswan/goswan/config/settings"
+)
+
+// subsystems are strongSwan's, for which a log has levels.
+var subsystems = []string{
+	"dmn", "mgr", "ike", "chd", "job", "cfg", "knl", "net", "asn", "enc", "tnc", "imc", "imv", "pts", "tls", "app", "esp", "lib", "any",
+}
+
+var logFileTable = table[LogFile]{
+	place: "charon.filelog.<name>",
+	keys: []key[LogFile]{
+		{"path", text(func(l *LogFile) *string { return &l.Path })},
+		{"default", func(l *LogFile, v settings.Value) (err error) { l.Default, err = parseLevel(v); return err }},
+		{"append", boolean(func(l *LogFile) *bool { return &l.Append })},
+		{"flush_line", boolean(func(l *LogFile) *bool { return &l.FlushLine })},
+		{"ike_name", boolean(func(l *LogFile) *bool { return &l.IKEName })},
+		{"json", boolean(func(l *LogFile) *bool { return &l.JSON })},
+		{"log_level", boolean(func(l *LogFile) *bool { return &l.LogLevel })},
+		{"time_format", text(func(l *LogFile) *string { return &l.TimeFormat })},
+		{"time_precision", oneOf(func(l *LogFile) *string { return &l.TimePrecision }, word[string]{"ms", "ms"}, word[string]{"us", "us"})},
+		{"time_add_ms", func(l *LogFile, v settings.Value) error {
+			on, err := parseBool(v)
+			if on {
+				l.TimePrecision = "ms"
+			}
+			return err
+		}},
+	},
+}
+
+// logFile reads a section of filelog, over what a program before it said of the same one.
+func (r *charonReader) logFile(s *settings.Section, where at) {
+	i := slices.IndexFunc(r.charon.Logs, func(l LogFile) bool { return l.Name == s.Name })
+	if i < 0 {
+		i = len(r.charon.Logs)
+		r.charon.Logs = append(r.charon.Logs, LogFile{Name: s.Name, Path: s.Name, Default: 1, Append: true, Levels: map[string]int{}, Source: position(s.At)})
+	}
+	log := &r.charon.Logs[i]
+	rest := settings.New(s.Name, s.At)
+	for _, v := range s.Values() {
+		if !slices.Contains(subsystems, v.Key) {
+			rest.Set(v.Key, v.Text, v.At)
+			continue
+		}
+		level, err := parseLevel(v)
+		r.report(where.key(v), err)
+		log.Levels[v.Key] = level
+	}
+	logFileTable.read(&r.decoder, log, rest, where)
+	if log.Path == s.Name && !strings.HasPrefix(s.Name, "/") && s.Name != "stdout" && s.Name != "stderr" {
+		r.report(where, bad("add `path = /var/log/"+s.Name+".log`", "the log file has no path"))
+	}
+}
+
+// parseLevel reads a log level.
+func parseLevel(v settings.Value) (int, error) {
+	level, err := strconv.Atoi(v.Text)
+	if err != nil || level < -1 || level > 4 {
+		return 0, bad("write -1 for silence, or 0 to 4", "%q is not a log level", v.Text)
+	}
+	return level, nil
+}

@@ -1,0 +1,254 @@
+package config
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/goswan/goswan/config/settings"
+	"github.com/goswan/goswan/crypto/secret"
+	"github.com/goswan/goswan/ike/auth"
+	"github.com/goswan/goswan/ike/core"
+)
+
+// shared is a secret being read.
+type shared struct {
+	core.Secret
+	given settings.Value
+}
+
+// secretKinds are the beginnings of the names of sections in secrets, in strongSwan's order. Those without a kind are
+// for private keys.
+var secretKinds = []struct {
+	prefix string
+	kind   core.SecretKind
+}{
+	{"eap", core.SecretEAP}, {"xauth", core.SecretEAP}, {"ntlm", core.SecretNTLM}, {"ike", core.SecretIKE}, {"ppk", core.SecretPPK},
+	{"private", ""}, {"rsa", ""}, {"ecdsa", ""}, {"pkcs8", ""}, {"pkcs12", ""}, {"token", ""},
+}
+
+var secretTable = table[shared]{
+	place: "secrets.ike<suffix>",
+	keys: []key[shared]{
+		{"secret", readSecret},
+	},
+}
+
+// privateTable is for secrets of private keys.
+var privateTable = table[shared]{
+	place: "secrets.private<suffix>",
+	keys: []key[shared]{
+		{"file", func(*shared, settings.Value) error { return nil }},
+		{"secret", func(*shared, settings.Value) error { return nil }},
+		{"handle", func(*shared, settings.Value) error { return nil }},
+		{"slot", func(*shared, settings.Value) error { return nil }},
+		{"module", func(*shared, settings.Value) error { return nil }},
+		{"pin", func(*shared, settings.Value) error { return nil }},
+	},
+}
+
+// secret reads a section of secrets. It is nil for private keys, which have no use yet, and for what is wrong.
+func (d *decoder) secret(s *settings.Section, where at) *core.Secret {
+	kind, known := secretKind(s.Name)
+	switch {
+	case !known:
+		d.report(where, unknownSecret(s.Name))
+		return nil
+	case kind == "":
+		privateTable.read(d, &shared{}, s, where)
+		d.report(where, warning("", "has no effect in goswan: private keys are not supported in this version"))
+		return nil
+	case kind != core.SecretIKE:
+		d.report(where, warning("", "is not used: %s secrets are for methods that are not supported in this version of goswan", kind))
+	}
+	r := &shared{Secret: core.Secret{Name: s.Name, Kind: kind, Source: position(s.At)}}
+	rest := settings.New(s.Name, s.At)
+	for _, v := range s.Values() {
+		if strings.HasPrefix(strings.ToLower(v.Key), "id") {
+			d.report(where.key(v), r.own(v))
+			continue
+		}
+		rest.Set(v.Key, v.Text, v.At)
+	}
+	for _, sub := range s.Sections() {
+		d.report(where.section(sub), secretTable.unknown(d, sub.Name, true))
+	}
+	failed := len(d.problems)
+	secretTable.read(d, r, rest, where)
+	if r.given.Key == "" && len(d.problems) == failed {
+		d.report(where, bad("add `secret = \"…\"`", "there is no secret in it"))
+	}
+	if r.Key == nil {
+		return nil
+	}
+	return &r.Secret
+}
+
+func secretKind(name string) (core.SecretKind, bool) {
+	for _, k := range secretKinds {
+		if strings.HasPrefix(name, k.prefix) {
+			return k.kind, true
+		}
+	}
+	return "", false
+}
+
+func unknownSecret(name string) error {
+	if strings.HasPrefix(strings.ToLower(name), "psk") || strings.HasPrefix(strings.ToLower(name), "shared") {
+		return bad("call it ike-"+name, "a pre-shared key is a section whose name begins with ike")
+	}
+	return bad("the name begins with what the secret is for: ike, eap, ntlm, ppk, private, pkcs8, pkcs12, rsa, ecdsa or token",
+		"no such kind of secret")
+}
+
+// own adds an identity that the secret belongs to.
+func (r *shared) own(v settings.Value) error {
+	id, err := identity(v.Text)
+	if err == nil {
+		r.Owners = append(r.Owners, id)
+	}
+	return err
+}
+
+func readSecret(r *shared, v settings.Value) (err error) {
+	r.given = v
+	r.Key, err = parseSecret(v.Text)
+	return err
+}
+
+// maxSecret bounds a secret, in octets.
+const maxSecret = 64 << 10
+
+// parseSecret reads a secret: text, hexadecimal behind 0x or Base64 behind 0s. No error shows any of it.
+func parseSecret(s string) (secret.Bytes, error) {
+	var key secret.Bytes
+	switch {
+	case len(s) > maxSecret:
+		return nil, bad("", "the secret is longer than %d octets", maxSecret)
+	case strings.HasPrefix(s, "0x") || strings.HasPrefix(s, "0X"):
+		digits := strings.ReplaceAll(s[2:], ":", "")
+		if len(digits)%2 == 1 {
+			digits = "0" + digits
+		}
+		octets, err := hex.DecodeString(digits)
+		if err != nil {
+			return nil, bad("write hexadecimal digits behind 0x, or put nothing before a text", "the secret begins with 0x and is not hexadecimal")
+		}
+		key = octets
+	case strings.HasPrefix(s, "0s") || strings.HasPrefix(s, "0S"):
+		octets, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(s[2:], "="))
+		if err != nil {
+			return nil, bad("write Base64 behind 0s; a text that begins so has to be written in hexadecimal behind 0x", "the secret begins with 0s and is not Base64")
+		}
+		key = octets
+	default:
+		key = secret.Bytes(s)
+	}
+	if len(key) == 0 {
+		return nil, bad("write `secret = \"…\"`", "the secret is empty")
+	}
+	return key, nil
+}
+
+// checkSecrets warns of two secrets for the same owners: which one is taken would be chance.
+func (d *decoder) checkSecrets(secrets []*core.Secret, path string) {
+	seen := map[string]*core.Secret{}
+	for _, s := range secrets {
+		names := []string{string(s.Kind)}
+		for _, id := range s.Owners {
+			names = append(names, strings.ToLower(id.Type.String()+" "+id.Data))
+		}
+		slices.Sort(names[1:])
+		owners := strings.Join(names, "\x00")
+		if other := seen[owners]; other != nil && !other.Key.Equal(s.Key) {
+			d.report(at{path + "." + s.Name, settings.Position(s.Source)},
+				warning("remove one of them, or give them different ids", "%s is for the same identities with another secret", other.Name))
+		}
+		seen[owners] = s
+	}
+}
+
+// checkModes warns of files with secrets that others than the owner can read.
+func (d *decoder) checkModes(root *settings.Section) {
+	if runtime.GOOS == "windows" {
+		return // the mode says nothing there
+	}
+	seen := map[string]bool{}
+	walkSecrets(root, func(v settings.Value) {
+		file := v.At.File
+		if seen[file] {
+			return
+		}
+		seen[file] = true
+		if info, err := os.Stat(file); err == nil && info.Mode().Perm()&0o044 != 0 {
+			d.report(at{"secrets", v.At}, warning("run chmod 600 "+file, "the file has secrets in it and can be read by others (mode %04o)", info.Mode().Perm()))
+		}
+	})
+}
+
+// walkSecrets visits the settings whose values are secret.
+func walkSecrets(s *settings.Section, visit func(settings.Value)) {
+	for _, v := range s.Values() {
+		if isSecret(v.Key) {
+			visit(v)
+		}
+	}
+	for _, sub := range s.Sections() {
+		walkSecrets(sub, visit)
+	}
+}
+
+// checkOwners reports the connections with a pre-shared key for which no secret can be found.
+func (d *decoder) checkOwners(c *core.Connection, secrets []*core.Secret) {
+	for _, local := range c.Local {
+		for _, remote := range c.Remote {
+			if local.Method != core.AuthPSK || slices.ContainsFunc(secrets, func(s *core.Secret) bool { return mayFit(s, local.ID, remote.ID) }) {
+				continue
+			}
+			d.report(at{"connections." + c.Name, settings.Position(local.Source)}, bad(
+				"add `secrets { ike-"+c.Name+" { "+ownerHint(remote.ID)+"secret = \"…\" } }`",
+				"no secret for %s and %s", nameOf(local.ID, "this host"), nameOf(remote.ID, "any peer")))
+			return
+		}
+	}
+}
+
+func nameOf(id auth.Identity, none string) string {
+	if id.IsAny() {
+		return none
+	}
+	return id.String()
+}
+
+func ownerHint(id auth.Identity) string {
+	if id.IsAny() {
+		return ""
+	}
+	return "id = " + id.String() + " "
+}
+
+// mayFit tells whether a secret can be the one between two identities. Either of them is enough; what is not known
+// before the peer speaks fits.
+func mayFit(s *core.Secret, local, remote auth.Identity) bool {
+	if s.Kind != core.SecretIKE {
+		return false
+	}
+	if len(s.Owners) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(s.Owners, func(owner auth.Identity) bool {
+		ours := owner.Type == auth.IDIPv4Addr || owner.Type == auth.IDIPv6Addr // an identity that is not set is our address
+		if !local.IsAny() {
+			ours = fitsIdentity(owner, local)
+		}
+		return owner.IsAny() || ours || remote.IsAny() || fitsIdentity(owner, remote)
+	})
+}
+
+// fitsIdentity compares an owner with an identity; either may be a pattern.
+func fitsIdentity(owner, id auth.Identity) bool {
+	return id.Matches(owner) != auth.MatchNone || owner.Matches(id) != auth.MatchNone
+}
