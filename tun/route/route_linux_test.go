@@ -24,15 +24,17 @@ func inNamespace(t *testing.T) {
 	}
 }
 
-// dummy adds an interface that is up and has an address.
-func dummy(t *testing.T, name, address string) netlink.Link {
+// addLink adds an interface, one end of a veth pair, that is up and has an address.
+func addLink(t *testing.T, name, address string) netlink.Link {
 	t.Helper()
-	link := &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: name}}
+	link := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: name + "p"}
 	if err := netlink.LinkAdd(link); err != nil {
 		t.Fatal(err)
 	}
-	if err := netlink.LinkSetUp(link); err != nil {
-		t.Fatal(err)
+	for _, end := range []netlink.Link{link, &netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: name + "p"}}} {
+		if err := netlink.LinkSetUp(end); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if address != "" {
 		addr, err := netlink.ParseAddr(address)
@@ -62,8 +64,8 @@ func via(t *testing.T, to string, mark uint32) (string, net.IP) {
 
 func TestTheEndpointsOwnPacketsNeverEnterTheTunnel(t *testing.T) {
 	inNamespace(t)
-	uplink := dummy(t, "uplink0", "192.0.2.1/24")
-	dummy(t, "ipsec0", "")
+	uplink := addLink(t, "uplink0", "192.0.2.1/24")
+	addLink(t, "ipsec0", "")
 	if err := netlink.RouteAdd(&netlink.Route{LinkIndex: uplink.Attrs().Index, Gw: net.ParseIP("192.0.2.254")}); err != nil {
 		t.Fatal(err)
 	}
@@ -112,8 +114,8 @@ func TestTheEndpointsOwnPacketsNeverEnterTheTunnel(t *testing.T) {
 
 func TestRoutesCarryASourceAndAddressesGo(t *testing.T) {
 	inNamespace(t)
-	dummy(t, "lan0", "10.1.0.1/16")
-	dummy(t, "ipsec0", "")
+	addLink(t, "lan0", "10.1.0.1/16")
+	addLink(t, "ipsec0", "")
 	table, err := Open(Config{Device: "ipsec0", StateDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
