@@ -86,14 +86,22 @@ func parseWord(p Protocol, word string) (t Transform, reason, suggest string) {
 	}
 	switch s, why := t.Status(); s {
 	case status.Refused:
-		return t, fmt.Sprintf("(%s) is refused: %s", t, why), substitute[t.Type]
+		return t, fmt.Sprintf("(%s) is refused: %s", t, why), instead(t)
 	case status.Unimplemented:
-		return t, fmt.Sprintf("(%s) is not implemented in this version", t), substitute[t.Type]
+		return t, fmt.Sprintf("(%s) is not implemented in this version", t), instead(t)
 	}
 	return t, "", ""
 }
 
-// substitute is what to use instead of a transform that we refuse or do not have.
+// instead is what to use in the place of a transform that we refuse or do not have.
+func instead(t Transform) string {
+	if t.Type == ENCR && !t.aead() {
+		return "aes256" // which goes with the integrity algorithm beside it
+	}
+	return substitute[t.Type]
+}
+
+// substitute is what to use for want of a transform of a type.
 var substitute = map[TransformType]string{
 	ENCR: "aes256gcm16", INTEG: "sha256", PRF: "prfsha256", KE: "x25519",
 }
