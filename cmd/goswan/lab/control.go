@@ -100,7 +100,8 @@ func (h *Host) Child(t testing.TB, name string) ChildSA {
 }
 
 // WaitUp waits until both ends have exactly one IKE SA, established, with exactly one Child SA of each name, installed,
-// and until they are the same SAs. Both ends, because the responder is up first.
+// until they are the same SAs, and until no exchange about them is under way. Both ends, because the responder is up
+// first. What was rekeyed may still be there to receive what is on its way.
 func (n *Net) WaitUp(t testing.TB, children ...string) {
 	t.Helper()
 	waitFor(t, fmt.Sprintf("both ends have Child SAs %v", children), func() (bool, string) {
@@ -108,6 +109,10 @@ func (n *Net) WaitUp(t testing.TB, children ...string) {
 		return sameSAs(left, right, children), fmt.Sprintf("left:  %v\nright: %v", left, right)
 	})
 }
+
+// settledStates are the states of a Child SA about which no exchange is under way. A peer may refuse to rekey the IKE SA
+// with TEMPORARY_FAILURE while there is one. RFC 7296 §2.25.2
+var settledStates = []string{"INSTALLED", "REKEYED", "DELETED"}
 
 // sameSAs tells whether two ends agree on one established IKE SA and on one installed Child SA of each name, and on
 // nothing else.
@@ -127,7 +132,7 @@ func sameSAs(left, right []IKESA, children []string) bool {
 		}
 	}
 	for _, child := range slices.Concat(l.Children, r.Children) {
-		if !slices.Contains(children, child.Name) {
+		if !slices.Contains(children, child.Name) || !slices.Contains(settledStates, child.State) {
 			return false
 		}
 	}

@@ -3,13 +3,13 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"testing"
 )
 
 // Daemon is which IKE daemon runs on a host.
@@ -31,11 +31,13 @@ func (p Pair) String() string { return string(p.Left) + "-" + string(p.Right) }
 
 // charonSystemd and swanctl are where Debian puts them.
 const (
-	charonSystemd  = "/usr/sbin/charon-systemd"
-	debianSwanctl  = "/usr/sbin/swanctl"
-	goswanPackage  = "github.com/goswan/goswan/cmd/goswan"
-	goswanTUN      = "ipsec0"
-	goswanBuildDir = "bin"
+	charonSystemd = "/usr/sbin/charon-systemd"
+	debianSwanctl = "/usr/sbin/swanctl"
+)
+
+const (
+	goswanPackage = "github.com/goswan/goswan/cmd/goswan"
+	goswanTUN     = "ipsec0"
 )
 
 // argv is the command line of the daemon on that host.
@@ -49,29 +51,20 @@ func (d Daemon) argv(h *Host) []string {
 
 // programs are the binaries that the lab runs, made once for the test process by prepare.
 var programs struct {
-	once                    sync.Once
-	err                     error
 	dir                     string
 	charon, swanctl, goswan string
 }
 
-// prepare copies strongSwan's programs and builds goswan. The copies are there because an AppArmor profile goes with the
-// path of a program, and Debian's confine charon and swanctl to /etc and /run.
+// prepare copies strongSwan's programs. The copies are there because an AppArmor profile goes with the path of a
+// program, and Debian's confine charon and swanctl to /etc and /run.
 func prepare() error {
-	programs.once.Do(func() {
-		programs.dir = filepath.Join(os.TempDir(), fmt.Sprintf("%s%d-%s", runDirPrefix, os.Getpid(), goswanBuildDir))
-		programs.err = os.Mkdir(programs.dir, 0o700)
-		for _, program := range []struct {
-			from string
-			to   *string
-		}{{charonSystemd, &programs.charon}, {debianSwanctl, &programs.swanctl}} {
-			*program.to = filepath.Join(programs.dir, filepath.Base(program.from))
-			if programs.err == nil {
-				programs.err = copyProgram(program.from, *program.to)
-			}
-		}
-	})
-	return programs.err
+	programs.dir = filepath.Join(os.TempDir(), fmt.Sprintf("%s%d-bin", runDirPrefix, os.Getpid()))
+	if err := os.Mkdir(programs.dir, 0o700); err != nil {
+		return fmt.Errorf("lab: %w", err)
+	}
+	programs.charon = filepath.Join(programs.dir, "charon-systemd")
+	programs.swanctl = filepath.Join(programs.dir, "swanctl")
+	return errors.Join(copyProgram(charonSystemd, programs.charon), copyProgram(debianSwanctl, programs.swanctl))
 }
 
 // copyProgram copies an executable file.
@@ -83,28 +76,18 @@ func copyProgram(from, to string) error {
 	return os.WriteFile(to, octets, 0o700)
 }
 
-var goswanBuild sync.Once
-
-// buildGoswan builds the binary once for the test process, as `make build` does.
-func buildGoswan(t testing.TB) {
-	t.Helper()
-	goswanBuild.Do(func() {
-		binary := filepath.Join(programs.dir, "goswan")
-		build := exec.Command("go", "build", "-trimpath", "-o", binary, goswanPackage)
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v\n%s", strings.Join(build.Args, " "), err, out)
-		}
-		programs.goswan = binary
-	})
-	if programs.goswan == "" {
-		t.Fatal("goswan did not build")
+// buildGoswan builds the binary as `make build` does, once for the test process.
+var buildGoswan = sync.OnceValue(func() error {
+	programs.goswan = filepath.Join(programs.dir, "goswan")
+	build := exec.Command("go", "build", "-trimpath", "-o", programs.goswan, goswanPackage)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("lab: %s: %w\n%s", strings.Join(build.Args, " "), err, out)
 	}
-}
+	return nil
+})
 
 // removePrograms removes what prepare and buildGoswan made.
 func removePrograms() {
-	if programs.dir != "" {
-		_ = os.RemoveAll(programs.dir)
-	}
+	_ = os.RemoveAll(programs.dir)
 }

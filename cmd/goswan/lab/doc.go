@@ -23,7 +23,7 @@
 //	})
 //
 // Both daemons are driven with Debian's swanctl over their own vici socket. Nothing sleeps for a fixed time: what is
-// waited for is polled (WaitUp, WaitGone, WaitLog) until a deadline that only a broken run meets.
+// waited for is polled (WaitUp, WaitGone, WaitLogFrom) until a deadline that only a broken run meets.
 //
 // # Running it
 //

@@ -3,7 +3,6 @@
 package lab
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -60,35 +59,31 @@ func (h *Host) KeyLogDir() string { return filepath.Join(h.Dir, "keylog") }
 // VICI is the URI of the control socket.
 func (h *Host) VICI() string { return "unix://" + filepath.Join(h.Dir, "vici") }
 
-func (h *Host) logFile() string       { return filepath.Join(h.Dir, "log") }
-func (h *Host) settingsFile() string  { return filepath.Join(h.Dir, "strongswan.conf") }
-func testdata(elem ...string) string  { return filepath.Join(append([]string{testdataDir}, elem...)...) }
-func settingsPath(path string) string { return mustAbs(path) }
+func (h *Host) logFile() string      { return filepath.Join(h.Dir, "log") }
+func (h *Host) settingsFile() string { return filepath.Join(h.Dir, "strongswan.conf") }
 
-// testdataDir is testdata/lab seen from this package's directory, where `go test` runs it.
-const testdataDir = "../../../testdata/lab"
-
-// mustAbs is the absolute path; it fails only when the working directory is gone.
-func mustAbs(path string) string {
-	abs, err := filepath.Abs(path)
+// testdata is the absolute path of a file of testdata/lab, as seen from this package's directory, where `go test` runs.
+func testdata(t testing.TB, elem ...string) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join(append([]string{"../../../testdata/lab"}, elem...)...))
 	if err != nil {
-		panic(err)
+		t.Fatal(err)
 	}
-	return abs
+	return path
 }
 
 // Configure copies the files of testdata/lab/dir over the host's configuration. A running daemon sees it at the next
 // LoadAll.
 func (h *Host) Configure(t testing.TB, dir string) {
 	t.Helper()
-	files, err := filepath.Glob(testdata(dir, "*"))
+	files, err := filepath.Glob(testdata(t, dir, "*"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no configuration in testdata/lab/%s: %v", dir, err)
 	}
 	var own string
 	for _, file := range files {
 		if filepath.Base(file) == "strongswan.conf" {
-			own = "include " + settingsPath(file) + "\n"
+			own = "include " + file + "\n"
 			continue
 		}
 		text, err := os.ReadFile(file)
@@ -112,7 +107,7 @@ func (h *Host) Configure(t testing.TB, dir string) {
 		}
 	}
 }
-`, settingsPath(testdata("strongswan.conf")), own, h.VICI())
+`, testdata(t, "strongswan.conf"), own, h.VICI())
 	if err := os.WriteFile(h.settingsFile(), []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -129,6 +124,11 @@ func (h *Host) WriteConfig(t testing.TB, name, text string) {
 // Start starts the daemon and waits until it answers on its control socket and has loaded its configuration.
 func (h *Host) Start(t testing.TB) {
 	t.Helper()
+	if h.Daemon == Goswan {
+		if err := buildGoswan(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	log, err := os.OpenFile(h.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)
@@ -185,6 +185,13 @@ func (h *Host) Stop(t testing.TB) {
 	h.process = nil
 }
 
+// Restart stops the daemon and starts it again.
+func (h *Host) Restart(t testing.TB) {
+	t.Helper()
+	h.Stop(t)
+	h.Start(t)
+}
+
 // Kill ends the daemon with SIGKILL: the peer hears nothing of it.
 func (h *Host) Kill(t testing.TB) {
 	t.Helper()
@@ -203,15 +210,15 @@ func (h *Host) Log(t testing.TB) string {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
-	return string(bytes.ToValidUTF8(text, []byte("?")))
+	return string(text)
 }
 
-// WaitLog waits until the daemon has logged what the expression matches.
-func (h *Host) WaitLog(t testing.TB, expression string) {
+// WaitLogFrom waits until the daemon has logged what the expression matches, after the first octets of its log.
+func (h *Host) WaitLogFrom(t testing.TB, from int, expression string) {
 	t.Helper()
 	re := regexp.MustCompile(expression)
 	waitFor(t, fmt.Sprintf("%s (%s) logs %q", h.Name, h.Daemon, expression), func() (bool, string) {
-		return re.MatchString(h.Log(t)), ""
+		return re.MatchString(h.Log(t)[from:]), ""
 	})
 }
 

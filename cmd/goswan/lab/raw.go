@@ -184,17 +184,21 @@ func (p *rawParser) entry() (entry, error) {
 	return e, nil
 }
 
-// value reads what stands behind "=".
+// value reads what stands behind "=". A list is in brackets, and so are the ports in a traffic selector in it.
 func (p *rawParser) value() string {
 	p.rest = p.rest[1:]
-	stop := " }"
-	if strings.HasPrefix(p.rest, "[") {
-		stop = "]"
-	}
-	end := strings.IndexAny(p.rest, stop)
-	if end < 0 {
-		end = len(p.rest)
-	} else if stop == "]" {
+	end, depth := 0, 0
+	for end < len(p.rest) {
+		c := p.rest[end]
+		if depth == 0 && (c == ' ' || c == '}') {
+			break
+		}
+		switch c {
+		case '[':
+			depth++
+		case ']':
+			depth--
+		}
 		end++
 	}
 	value := p.rest[:end]

@@ -18,14 +18,15 @@ var (
 	rekeyIKE   = rekeyKind{"IKE SA", []string{"--ike", "site"}}
 )
 
-// identity is what a rekey of that kind replaces.
-func (k rekeyKind) identity(t *testing.T, h *Host) string {
-	t.Helper()
-	if k.name == rekeyIKE.name {
-		sa := h.SA(t)
-		return sa.InitiatorSPI + sa.ResponderSPI
+// identity is what a rekey of that kind replaces; "" while there is not exactly one.
+func (k rekeyKind) identity(sas []IKESA) string {
+	if len(sas) != 1 || len(sas[0].installed("net")) != 1 {
+		return ""
 	}
-	child := h.Child(t, "net")
+	if k.name == rekeyIKE.name {
+		return sas[0].InitiatorSPI + sas[0].ResponderSPI
+	}
+	child := sas[0].installed("net")[0]
 	return child.SPIIn + child.SPIOut
 }
 
@@ -33,14 +34,12 @@ func (k rekeyKind) identity(t *testing.T, h *Host) string {
 // that still receives.
 func (n *Net) rekey(t *testing.T, h *Host, kind rekeyKind) {
 	t.Helper()
-	old := kind.identity(t, h)
+	old := kind.identity(h.SAs(t))
 	h.mustSwanctl(t, append([]string{"--rekey"}, kind.args...)...)
 	waitFor(t, fmt.Sprintf("%s replaces its %s", h.Name, kind.name), func() (bool, string) {
 		sas := h.SAs(t)
-		if len(sas) != 1 || len(sas[0].installed("net")) != 1 {
-			return false, fmt.Sprint(sas)
-		}
-		return kind.identity(t, h) != old, fmt.Sprint(sas)
+		current := kind.identity(sas)
+		return current != "" && current != old, fmt.Sprint(sas)
 	})
 	n.WaitUp(t, "net")
 }

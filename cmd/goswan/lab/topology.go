@@ -139,7 +139,7 @@ func defaultRoute(t testing.TB, ns *Namespace, v4, v6 string) {
 	ns.IP(t, "route add default via "+v4, "route add default via "+v6)
 }
 
-// filter installs the router's rules. "@th,64,32" are the first four octets of the UDP payload.
+// filter installs the topology's rules on the router. "@th,64,32" are the first four octets of the UDP payload.
 func (ns *Namespace) filter(t testing.TB, topo Topology) {
 	t.Helper()
 	var rules strings.Builder
@@ -169,10 +169,16 @@ func (ns *Namespace) filter(t testing.TB, topo Topology) {
 	if rules.Len() == 0 {
 		return
 	}
+	ns.NFT(t, rules.String())
+}
+
+// NFT runs nftables commands in the namespace.
+func (ns *Namespace) NFT(t testing.TB, rules string) {
+	t.Helper()
 	nft := ns.Command(t.Context(), "nft", "-f", "-")
-	nft.Stdin = strings.NewReader(rules.String())
+	nft.Stdin = strings.NewReader(rules)
 	if out, err := nft.CombinedOutput(); err != nil {
-		t.Fatalf("nft: %v\n%s\n%s", err, rules.String(), out)
+		t.Fatalf("nft: %v\n%s\n%s", err, rules, out)
 	}
 }
 

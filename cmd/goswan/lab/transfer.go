@@ -55,10 +55,11 @@ type streamEnd struct {
 	err     error
 }
 
-// Stream describes a transfer. The zero Window is the kernel's choice.
+// Stream describes a transfer. Port and Window are the kernel's choice where they are 0.
 type Stream struct {
-	Size   int64 // at least so many octets
-	Window int   // octets of receive buffer: bounds what is in flight, so that no queue on the way overflows
+	Size   int64  // at least so many octets
+	Port   uint16 // of the receiver
+	Window int    // octets of receive buffer: bounds what is in flight, so that no queue on the way overflows
 }
 
 // Transfer sends size octets over TCP, from ns to an address of the other endpoint, and compares the checksums.
@@ -122,7 +123,7 @@ func (s Stream) listen(address string) (net.Listener, error) {
 		return errors.Join(err, failed)
 	}}
 	config.SetMultipathTCP(false)
-	return config.Listen(context.Background(), "tcp", netip.AddrPortFrom(netip.MustParseAddr(address), 0).String())
+	return config.Listen(context.Background(), "tcp", netip.AddrPortFrom(netip.MustParseAddr(address), s.Port).String())
 }
 
 // stall is how long a stream may stand still before it is given up.
@@ -160,6 +161,7 @@ func send(conn *net.TCPConn, size int64, stop <-chan struct{}) (end streamEnd) {
 func receive(listener net.Listener) (end streamEnd) {
 	_ = listener.(*net.TCPListener).SetDeadline(time.Now().Add(stall))
 	conn, err := listener.Accept()
+	_ = listener.Close()
 	if err != nil {
 		return streamEnd{err: err}
 	}
