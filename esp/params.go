@@ -1,12 +1,35 @@
-// Package esp protects one direction of one Security Association with the Encapsulating Security Payload (RFC 4303).
+// Package esp protects one direction of one Security Association with the Encapsulating Security Payload (RFC 4303), in
+// tunnel mode:
+//
+//	 0                   1                   2                   3
+//	 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+//	+---------------------------------------------------------------+ ----
+//	|                Security Parameters Index (SPI)                |  ^
+//	+---------------------------------------------------------------+  |
+//	|                 Sequence Number (the low half)                |  | authenticated;
+//	+---------------------------------------------------------------+  | the high half of an
+//	|                       IV (0, 8 or 16)                         |  | extended sequence number
+//	+---------------------------------------------------------------+  | too, unsent
+//	|                  inner IP packet (encrypted)                  |  |
+//	+               +-----------------------------------------------+  |
+//	|               | Padding 1, 2, 3 … | Pad Length | Next Header  |  v
+//	+---------------------------------------------------------------+ ----
+//	|                Integrity Check Value (ICV)                    |
+//	+---------------------------------------------------------------+
+//
+// Params is the cold description of an SA. Outbound and Inbound are what a packet meets: built from Params once, and locked
+// once for a train of packets, not for each.
 package esp
 
 import (
+	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/goswan/goswan/crypto/secret"
 	"github.com/goswan/goswan/crypto/suite"
+	"github.com/goswan/goswan/esp/replay"
 	"github.com/goswan/goswan/esp/spd"
 )
 
@@ -44,8 +67,53 @@ type Params struct {
 	SoftBytes, HardBytes, SoftPackets, HardPackets uint64
 	// Name is the child's configured name and Conn its connection's, for counters and logs.
 	Name, Conn string
+	// Sequence is the last sequence number that counts as used (Out) or seen (In); 0 for a new SA.
+	Sequence uint64
 	// Priority orders policies of equal selectors; smaller matches first. 0 means computed from the selectors.
 	Priority uint32
+}
+
+// ID names an installed SA. Reqid tells apart outbound SAs of the same SPI: those are chosen by the peers, and two peers
+// may choose the same one. Inbound SPIs are ours and unique.
+type ID struct {
+	SPI       SPI
+	Direction Direction
+	Reqid     uint32
+}
+
+// ID is the name of the SA.
+func (p *Params) ID() ID { return ID{SPI: p.SPI, Direction: p.Direction, Reqid: p.Reqid} }
+
+// check refuses what no packet could be sent or taken with.
+func (p *Params) check(d Direction) error {
+	switch {
+	case p.Direction != d:
+		return fmt.Errorf("esp: SPI %08x: the direction is %d, want %d", uint32(p.SPI), p.Direction, d)
+	case p.SPI < 256: // "The set of SPI values in the range 1 through 255 are reserved"  RFC 4303 §2.1
+		return fmt.Errorf("esp: SPI %08x is reserved", uint32(p.SPI))
+	case !p.Remote.IsValid():
+		return fmt.Errorf("esp: SPI %08x has no remote address", uint32(p.SPI))
+	case p.Window < 0 || p.Window > replay.MaxSize:
+		return fmt.Errorf("esp: SPI %08x: a replay window of %d is not within 0 to %d", uint32(p.SPI), p.Window, replay.MaxSize)
+	}
+	for _, list := range [][]spd.TrafficSelector{p.LocalTS, p.RemoteTS} {
+		if len(list) == 0 {
+			return fmt.Errorf("esp: SPI %08x has no traffic selectors on one side", uint32(p.SPI))
+		}
+		for _, ts := range list {
+			if !ts.Valid() {
+				return fmt.Errorf("esp: SPI %08x: the traffic selector %v is not valid", uint32(p.SPI), ts)
+			}
+		}
+	}
+	return nil
+}
+
+// withoutKeys is a copy that holds no key material.
+func (p Params) withoutKeys() Params {
+	p.EncrKey, p.IntegKey = nil, nil
+	p.LocalTS, p.RemoteTS = slices.Clone(p.LocalTS), slices.Clone(p.RemoteTS)
+	return p
 }
 
 // Counters is what one SA has done; a snapshot.

@@ -82,12 +82,12 @@ func (w *Window) Sequence(low uint32) uint64 {
 }
 
 // Check says that a packet with this sequence number may be new: neither seen nor left of the window. It changes nothing:
-// "the receiver … MUST NOT [update the window] … until the packet has been authenticated"  RFC 4303 §3.4.3.
+// "The receive window is updated only if the integrity verification succeeds."  RFC 4303 §3.4.3
 func (w *Window) Check(seq uint64) bool {
 	switch {
 	case w.size == 0:
 		return true
-	case seq == 0: // "The first packet sent using a given SA will contain a sequence number of 1."  RFC 4303 §2.2
+	case seq == 0: // "The first packet sent using a given SA will have a Sequence Number of 1."  RFC 4303 §2.2
 		return false
 	case seq > w.top:
 		return true

@@ -79,7 +79,7 @@ func (ts *TrafficSelector) matchUpper(f *packet.Flow, port uint16, dst bool) boo
 	if ts.Protocol != 0 && ts.Protocol != f.Protocol {
 		return false
 	}
-	// "…ANY … encompasses the value OPAQUE"  RFC 4301 §4.4.1.1
+	// ANY includes OPAQUE, RFC 4301 §4.4.1.1.
 	if ts.AnyPort() {
 		return true
 	}
@@ -87,9 +87,8 @@ func (ts *TrafficSelector) matchUpper(f *packet.Flow, port uint16, dst bool) boo
 	case packet.PortsOpaque:
 		return ts.Opaque()
 	case packet.PortsType:
-		// "To indicate that a system is willing to send traffic with a particular 'port' value but NOT receive traffic
-		// with that kind of port value, [the local end has the value and the remote end] 'port' selector = OPAQUE."
-		// RFC 4301 §4.4.1.3: the one value counts for the source, the destination may be OPAQUE.
+		// An end that sends but does not receive a type has the value at its side and OPAQUE at the other (RFC 4301
+		// §4.4.1.3): the one value counts for the source, and the destination may be OPAQUE.
 		if ts.Opaque() {
 			return dst
 		}

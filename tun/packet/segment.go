@@ -138,7 +138,7 @@ func (g *Segments) finishTCP(p []byte, last bool) {
 	if !last {
 		flags &^= tcpFIN | tcpPSH
 	}
-	// "…the CWR flag … set … on the first new data packet sent after the window reduction" RFC 3168 §6.1.2.
+	// CWR is for the first data packet after the window was reduced, RFC 3168 §6.1.2.
 	if !g.first {
 		flags &^= tcpCWR
 	}

@@ -118,8 +118,8 @@ func (v *View) extensions(b []byte) (first bool, err error) {
 // ports reads the port selectors from the upper layer l4.
 func (v *View) ports(l4 []byte, first bool) {
 	v.SrcPort, v.DstPort, v.Ports = 0, 0, PortsOpaque
-	// "…the port fields … may not be available in the case of receipt of a fragmented packet … thus a value of OPAQUE
-	// also MUST be supported."  RFC 4301 §4.4.1.1
+	// Ports may not be available in a fragment or behind encryption, "thus a value of OPAQUE also MUST be supported."
+	// RFC 4301 §4.4.1.1
 	if !first || len(l4) < 4 {
 		return
 	}
@@ -127,11 +127,25 @@ func (v *View) ports(l4 []byte, first bool) {
 	case ProtoTCP, ProtoUDP, ProtoSCTP, ProtoDCCP, ProtoUDPLite:
 		v.SrcPort, v.DstPort, v.Ports = binary.BigEndian.Uint16(l4), binary.BigEndian.Uint16(l4[2:]), PortsPair
 	case ProtoICMP, ProtoICMPv6:
-		// "…the 8-bit message type is in the most significant 8 bits and the code in the least."  RFC 4301 §4.4.1.1
+		// The type in the most significant 8 bits, the code in the least: RFC 4301 §4.4.1.1.
 		t := binary.BigEndian.Uint16(l4)
 		v.SrcPort, v.DstPort, v.Ports = t, t, PortsType
 	case ProtoMobility:
 		t := uint16(l4[2]) << 8
 		v.SrcPort, v.DstPort, v.Ports = t, t, PortsType
 	}
+}
+
+// SetTOS replaces the IPv4 TOS or IPv6 Traffic Class octet of the packet ip. An IPv4 header checksum that was right stays
+// right, and one that was wrong stays wrong.
+func SetTOS(ip []byte, tos uint8) {
+	if ip[0]>>4 == 6 {
+		ip[0], ip[1] = ip[0]&0xf0|tos>>4, ip[1]&0x0f|tos<<4
+		return
+	}
+	// HC' = ~(~HC + ~m + m')  RFC 1624 §3 eqn. 3
+	was := binary.LittleEndian.Uint16(ip)
+	ip[1] = tos
+	acc := uint64(^binary.LittleEndian.Uint16(ip[10:])) + uint64(^was) + uint64(binary.LittleEndian.Uint16(ip))
+	put(ip[10:], acc)
 }

@@ -1,0 +1,79 @@
+package esp
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Signal is what happened to an SA within one train that its owner has to know; bits.
+type Signal uint8
+
+// The signals.
+const (
+	SoftExpire Signal = 1 << iota // a soft lifetime by volume has passed: rekey
+	HardExpire                    // a hard one, or the last sequence number was used: nothing is sent or taken any more
+	PeerMoved                     // a new highest packet came from another address than the SA's, RFC 7296 §2.23
+)
+
+// tally counts what one SA does and watches its lifetimes by volume. The plain fields belong to who holds the SA's lock; the
+// atomic ones are published once per train, for whoever asks.
+type tally struct {
+	packets, bytes         uint64
+	softPackets, softBytes uint64 // 0: none
+	hardPackets, hardBytes uint64
+	raised                 Signal
+
+	publicPackets, publicBytes, lastUse atomic.Uint64
+	drops                               Drops
+}
+
+func newTally(p *Params) tally {
+	return tally{
+		softPackets: p.SoftPackets, softBytes: p.SoftBytes,
+		hardPackets: p.HardPackets, hardBytes: p.HardBytes,
+	}
+}
+
+// over says that a hard lifetime has passed, "…at which point the SA is terminated"  RFC 4301 §4.4.2.1.
+func (t *tally) over() bool {
+	return t.hardPackets != 0 && t.packets >= t.hardPackets || t.hardBytes != 0 && t.bytes >= t.hardBytes
+}
+
+// count counts one packet of n inner octets.
+func (t *tally) count(n int) {
+	t.packets++
+	t.bytes += uint64(n)
+}
+
+// publish shows the counts to others and returns what has expired since it was last called.
+func (t *tally) publish(now time.Time) Signal {
+	if t.packets != t.publicPackets.Load() {
+		t.publicPackets.Store(t.packets)
+		t.publicBytes.Store(t.bytes)
+		t.lastUse.Store(uint64(now.UnixNano()))
+	}
+	var s Signal
+	if t.softPackets != 0 && t.packets >= t.softPackets || t.softBytes != 0 && t.bytes >= t.softBytes {
+		s |= SoftExpire
+	}
+	if t.over() {
+		s |= HardExpire
+	}
+	return t.raise(s)
+}
+
+// raise returns the signals of s that were not raised before.
+func (t *tally) raise(s Signal) Signal {
+	s &^= t.raised
+	t.raised |= s
+	return s
+}
+
+// counters is a snapshot.
+func (t *tally) counters() Counters {
+	c := Counters{Packets: t.publicPackets.Load(), Bytes: t.publicBytes.Load(), Drops: t.drops.Map()}
+	if n := t.lastUse.Load(); n != 0 {
+		c.LastUse = time.Unix(0, int64(n))
+	}
+	return c
+}
