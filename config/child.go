@@ -35,7 +35,7 @@ var actions = []word[core.Action]{
 const (
 	noMarks  = "packets are matched by selectors, not by Netfilter marks"
 	noXFRM   = "there are no XFRM interfaces in its data path"
-	noLabels = "security labels (RFC 9478)"
+	noLabels = "a security label (RFC 9478)"
 )
 
 var childTable = table[child]{
@@ -107,7 +107,7 @@ func (d *decoder) child(s *settings.Section, where at) *core.Child {
 		RekeyTime: unset, LifeTime: unset, RandTime: unset,
 		RekeyBytes: notGiven, LifeBytes: notGiven, RandBytes: notGiven,
 		RekeyPackets: notGiven, LifePackets: notGiven, RandPackets: notGiven,
-		ReplayWindow: d.replayWindow(), Policies: true, CopyDF: true, CopyECN: true, CopyDSCP: "out",
+		ReplayWindow: d.Charon.ReplayWindow, Policies: true, CopyDF: true, CopyECN: true, CopyDSCP: "out",
 		Source: source, ProposalsSource: source, LocalTSSource: source, RemoteTSSource: source,
 	}}
 	failed := len(d.problems)

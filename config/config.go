@@ -38,16 +38,6 @@ type Loader struct {
 	Charon *Charon
 }
 
-func (l Loader) charon() *Charon {
-	if l.Charon == nil {
-		return DefaultCharon()
-	}
-	return l.Charon
-}
-
-func (l Loader) port() uint16      { return l.charon().Port }
-func (l Loader) replayWindow() int { return l.charon().ReplayWindow }
-
 // Load reads swanctl.conf in a directory, or a file, with everything that it includes.
 //
 // The error joins a *Problem for each mistake, in the order of the file; the catalog is then nil. A file that is not
@@ -84,9 +74,7 @@ func (l Loader) catalog(doc *settings.Document) (*core.Catalog, []Warning, error
 	d.checkSecrets(catalog.Secrets, "secrets")
 	d.checkPools(catalog)
 	if len(d.problems) == 0 {
-		for _, c := range catalog.Connections {
-			d.checkOwners(c, catalog.Secrets)
-		}
+		d.checkOwners(catalog)
 	}
 	d.checkModes(doc.Root)
 	warnings, err := d.result()

@@ -73,7 +73,7 @@ var connectionTable = table[conn]{
 func (d *decoder) connection(s *settings.Section, where at) *core.Connection {
 	c := &conn{Connection: core.Connection{
 		Name: s.Name, Source: position(s.At), ProposalsSource: position(s.At),
-		LocalPort: d.port(), RemotePort: 500,
+		LocalPort: d.Charon.Port, RemotePort: 500,
 		Mobike: true, KeyingTries: 1,
 		ReauthTime: unset, RekeyTime: unset, OverTime: unset, RandTime: unset,
 	}}
@@ -196,7 +196,7 @@ func readProposals(p suite.Protocol, v settings.Value) ([]suite.Proposal, error)
 		}
 	}
 	if old != nil {
-		return all, warning("use it only with a peer that can do nothing better", "%s is weak by today's measure", strings.Join(old, ", "))
+		return all, warning("use them only with a peer that can do nothing better", "weak by today's measure: %s", strings.Join(old, ", "))
 	}
 	return all, nil
 }

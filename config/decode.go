@@ -48,7 +48,12 @@ type decoder struct {
 	belongs func(name, here string, section bool) string
 }
 
-func (l Loader) decoder() *decoder { return &decoder{Loader: l, belongs: belongs} }
+func (l Loader) decoder() *decoder {
+	if l.Charon == nil {
+		l.Charon = DefaultCharon()
+	}
+	return &decoder{Loader: l, belongs: belongs}
+}
 
 // at is a place in the tree: the path of names that leads there, and where it stands.
 type at struct {
@@ -179,6 +184,9 @@ func (t table[T]) unknown(d *decoder, name string, section bool) error {
 	}
 	if place := d.belongs(name, t.place, section); place != "" {
 		return bad("it belongs in "+place, "no such %s here", kind)
+	}
+	if other := otherNames[strings.ToLower(name)]; other != "" && !section {
+		return bad("swanctl.conf calls it "+other, "no such key")
 	}
 	own, other := keys, groups
 	if section {

@@ -43,20 +43,33 @@ func (r *charonReader) logFile(s *settings.Section, where at) {
 		r.charon.Logs = append(r.charon.Logs, LogFile{Name: s.Name, Path: s.Name, Default: 1, Append: true, Levels: map[string]int{}, Source: position(s.At)})
 	}
 	log := &r.charon.Logs[i]
-	rest := settings.New(s.Name, s.At)
+	known := settings.New(s.Name, s.At)
 	for _, v := range s.Values() {
-		if !slices.Contains(subsystems, v.Key) {
-			rest.Set(v.Key, v.Text, v.At)
-			continue
+		switch {
+		case slices.Contains(subsystems, v.Key):
+			level, err := parseLevel(v)
+			r.report(where.key(v), err)
+			log.Levels[v.Key] = level
+		case slices.Contains(logFileTable.keyNames(), v.Key):
+			known.Set(v.Key, v.Text, v.At)
+		default:
+			r.report(where.key(v), unknownOfLog(v.Key))
 		}
-		level, err := parseLevel(v)
-		r.report(where.key(v), err)
-		log.Levels[v.Key] = level
 	}
-	logFileTable.read(&r.decoder, log, rest, where)
+	logFileTable.read(&r.decoder, log, known, where)
 	if log.Path == s.Name && !strings.HasPrefix(s.Name, "/") && s.Name != "stdout" && s.Name != "stderr" {
-		r.report(where, bad("add `path = /var/log/"+s.Name+".log`", "the log file has no path"))
+		r.report(where, warning("add `path = /var/log/"+s.Name+".log`", "the log file has no path and is not written"))
+		r.charon.Logs = slices.Delete(r.charon.Logs, i, i+1)
 	}
+}
+
+// unknownOfLog is a warning, as for all that is unknown in strongswan.conf.
+func unknownOfLog(name string) error {
+	fix := "a log file has levels for " + strings.Join(subsystems, ", ")
+	if near := settings.Nearest(name, append(logFileTable.keyNames(), subsystems...)); near != "" {
+		fix = "did you mean " + near + "?"
+	}
+	return warning(fix, "neither a setting of log files nor a subsystem")
 }
 
 // parseLevel reads a log level.

@@ -112,7 +112,7 @@ func readID(r *round, v settings.Value) error {
 	if err != nil {
 		return err
 	}
-	if pattern := strings.Contains(id.Data, "*") && (id.Type == auth.IDFQDN || id.Type == auth.IDRFC822Addr); pattern && r.local {
+	if r.local && isNamePattern(id) {
 		return bad("write the one identity that this host has", "%q is a pattern, which only a remote id can be", v.Text)
 	}
 	r.ID, r.IDSource = id, position(v.At)

@@ -10,7 +10,6 @@ import (
 
 	"github.com/goswan/goswan/config/settings"
 	"github.com/goswan/goswan/crypto/secret"
-	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
 )
 
@@ -199,56 +198,4 @@ func walkSecrets(s *settings.Section, visit func(settings.Value)) {
 	for _, sub := range s.Sections() {
 		walkSecrets(sub, visit)
 	}
-}
-
-// checkOwners reports the connections with a pre-shared key for which no secret can be found.
-func (d *decoder) checkOwners(c *core.Connection, secrets []*core.Secret) {
-	for _, local := range c.Local {
-		for _, remote := range c.Remote {
-			if local.Method != core.AuthPSK || slices.ContainsFunc(secrets, func(s *core.Secret) bool { return mayFit(s, local.ID, remote.ID) }) {
-				continue
-			}
-			d.report(at{"connections." + c.Name, settings.Position(local.Source)}, bad(
-				"add `secrets { ike-"+c.Name+" { "+ownerHint(remote.ID)+"secret = \"…\" } }`",
-				"no secret for %s and %s", nameOf(local.ID, "this host"), nameOf(remote.ID, "any peer")))
-			return
-		}
-	}
-}
-
-func nameOf(id auth.Identity, none string) string {
-	if id.IsAny() {
-		return none
-	}
-	return id.String()
-}
-
-func ownerHint(id auth.Identity) string {
-	if id.IsAny() {
-		return ""
-	}
-	return "id = " + id.String() + " "
-}
-
-// mayFit tells whether a secret can be the one between two identities. Either of them is enough; what is not known
-// before the peer speaks fits.
-func mayFit(s *core.Secret, local, remote auth.Identity) bool {
-	if s.Kind != core.SecretIKE {
-		return false
-	}
-	if len(s.Owners) == 0 {
-		return true
-	}
-	return slices.ContainsFunc(s.Owners, func(owner auth.Identity) bool {
-		ours := owner.Type == auth.IDIPv4Addr || owner.Type == auth.IDIPv6Addr // an identity that is not set is our address
-		if !local.IsAny() {
-			ours = fitsIdentity(owner, local)
-		}
-		return owner.IsAny() || ours || remote.IsAny() || fitsIdentity(owner, remote)
-	})
-}
-
-// fitsIdentity compares an owner with an identity; either may be a pattern.
-func fitsIdentity(owner, id auth.Identity) bool {
-	return id.Matches(owner) != auth.MatchNone || owner.Matches(id) != auth.MatchNone
 }

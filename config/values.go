@@ -144,7 +144,11 @@ func number[T any, V ~int | ~uint8 | ~uint16 | ~uint32 | ~uint64](field func(*T)
 	return func(into *T, v settings.Value) error {
 		n, err := parseNumber(v.Text)
 		if err != nil || n < least || n > most {
-			return bad(fmt.Sprintf("write a number from %d to %d", least, most), "%q is not a number that %s can have", v.Text, v.Key)
+			fix := fmt.Sprintf("write a number from %d to %d", least, most)
+			if most >= math.MaxInt64 {
+				fix = "write a whole number"
+			}
+			return bad(fix, "%q is not a number that %s can have", v.Text, v.Key)
 		}
 		*field(into) = V(n)
 		return nil

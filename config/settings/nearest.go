@@ -2,8 +2,11 @@ package settings
 
 import "strings"
 
+// minPrefix is how many letters name more than chance would.
+const minPrefix = 4
+
 // Nearest is the name that is most likely meant by one that is not among them, "" if none is near: at most a third of
-// its letters are wrong, missing, too many or swapped with a neighbour.
+// its letters are wrong, missing, too many or swapped with a neighbour, or one of the two is the beginning of the other.
 func Nearest(name string, names []string) string {
 	best, least := "", len(name)/3+1
 	for _, candidate := range names {
@@ -11,7 +14,19 @@ func Nearest(name string, names []string) string {
 			best, least = candidate, d
 		}
 	}
-	return best
+	if best != "" || len(name) < minPrefix {
+		return best
+	}
+	for _, candidate := range names {
+		short, long := strings.ToLower(name), strings.ToLower(candidate)
+		if len(short) > len(long) {
+			short, long = long, short
+		}
+		if len(short) >= minPrefix && strings.HasPrefix(long, short) {
+			return candidate
+		}
+	}
+	return ""
 }
 
 // distance is how many letters have to be changed, added, removed or swapped with their neighbour; limit or more is limit.

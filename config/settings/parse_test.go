@@ -129,9 +129,11 @@ func TestProblems(t *testing.T) {
 		"not closed":           {"a {\n b {\n }\n", nil, []string{"x:1: section a is not closed before the end of the file; add a } where the section ends"}},
 		"closed twice":         {"a {\n}\n}\nb = ", nil, []string{"x:3: a } that closes nothing in this file; remove it, or open the section that it closes"}},
 		"neither":              {"a\nb = 1\nc", nil, []string{"x:1: a is neither a setting nor a section; write `a = value` or `a {`", "x:3: c is neither a setting nor a section; write `c = value` or `c {`"}},
+		"no sign":              {"a b.c d\ne = f g", nil, []string{"x:1: a is neither a setting nor a section; write `a = value` or `a {`"}},
 		"quoted name":          {"\"a\" = b", nil, []string{"x:1: '\"' where a name should stand; only values are quoted: write the name without quotes"}},
 		"no name":              {"= b\n, c\na = 1", nil, []string{"x:1: '=' where a name should stand; a line is `key = value`, `name {` or `}`", "x:2: ',' where a name should stand; a line is `key = value`, `name {` or `}`"}},
-		"dot":                  {"charon.port = 5", nil, []string{"x:1: a dot in the name charon.port; dots are for references: write `charon { port …` as nested sections"}},
+		"dot":                  {"charon.port = 5", nil, []string{"x:1: a dot in the name charon.port; dots are for references to templates: write sections in sections"}},
+		"value cut at }":       {"a {\n b = x}y.z\n", nil, []string{"x:2: the value ends at the }, and what follows is neither a setting nor a section; put the value in double quotes if the } belongs to it"}},
 		"no end of string":     {"a {\n b = \"c\n}\n", nil, []string{`x:2: the quoted string has no end; close it with "`}},
 		"string ends with \\":  {"b = \"c\\", nil, []string{`x:1: the quoted string has no end; close it with "`}},
 		"reference of nothing": {"a : {\n}", nil, []string{"x:1: section a refers to no section; write `a : template {`, the template's name with those of its parents: `parent.template`"}},
@@ -274,7 +276,7 @@ func TestNearest(t *testing.T) {
 	names := []string{"proposals", "rekey_time", "reauth_time", "local_ts", "mobike", "id"}
 	for name, want := range map[string]string{
 		"proposal": "proposals", "porposals": "proposals", "Rekey_Time": "rekey_time", "rekytime": "rekey_time",
-		"mobile": "mobike", "local_st": "local_ts", "ie": "", "zzz": "", "": "",
+		"mobile": "mobike", "proposals2": "proposals", "reauth": "reauth_time", "local_ts_here": "local_ts", "re": "", "idx": "id", "local_st": "local_ts", "ie": "", "zzz": "", "": "",
 	} {
 		if got := Nearest(name, names); got != want {
 			t.Errorf("nearest to %q is %q, want %q", name, got, want)

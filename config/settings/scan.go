@@ -12,6 +12,9 @@ type scanner struct {
 	text string
 	pos  int
 	line int
+	// glued is the line on which a closing brace stood right behind a value, 0 for none: what follows there may be
+	// the rest of a value, and is not shown, for it may be part of a secret.
+	glued int
 }
 
 // notName are the octets that end a name.
@@ -125,11 +128,16 @@ func (s *scanner) statement(into *Section, depth int) {
 		s.recover()
 		return
 	}
-	if s.peek() == '.' {
+	dot := s.peek() == '.'
+	if s.space(); at.Line == s.glued && s.peek() != '=' && s.peek() != '{' && s.peek() != ':' {
+		s.fail(at, "put the value in double quotes if the } belongs to it", "the value ends at the }, and what follows is neither a setting nor a section")
+		s.recover()
+		return
+	}
+	if dot {
 		s.dotted(name, at)
 		return
 	}
-	s.space()
 	switch s.peek() {
 	case '=':
 		s.next(1)
@@ -141,14 +149,16 @@ func (s *scanner) statement(into *Section, depth int) {
 		s.recover()
 	default:
 		s.fail(at, "write `"+name+" = value` or `"+name+" {`", "%s is neither a setting nor a section", name)
+		if s.line == at.Line {
+			s.recover()
+		}
 	}
 }
 
 // dotted reports a name with a dot, and reads on as if it were a good one.
 func (s *scanner) dotted(name string, at Position) {
 	full := name + s.until("#{}:=\"\r\n\t ,")
-	fix := "dots are for references: write `" + strings.ReplaceAll(full, ".", " { ") + " …` as nested sections"
-	s.fail(at, fix, "a dot in the name %s", full)
+	s.fail(at, "dots are for references to templates: write sections in sections", "a dot in the name %s", full)
 	s.recover()
 }
 
@@ -219,7 +229,12 @@ func (s *scanner) value() (text string, given bool) {
 	for !s.stopped {
 		blank := s.blanks()
 		switch s.peek() {
-		case 0, '\n', '}':
+		case '}':
+			if !blank && parts != nil {
+				s.glued = s.line
+			}
+			return strings.Join(parts, " "), parts != nil
+		case 0, '\n':
 			return strings.Join(parts, " "), parts != nil
 		case '#':
 			if !blank && parts != nil {
