@@ -1,6 +1,9 @@
 package wire
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // VendorID is the Vendor ID payload (RFC 7296 §3.12).
 type VendorID struct {
@@ -14,7 +17,7 @@ func (*VendorID) Type() PayloadType { return TypeVendorID }
 func (*VendorID) String() string { return TypeVendorID.String() }
 
 // Detail is "V 882fe56d6fd20dbc2251613b2ebe5beb".
-func (p *VendorID) Detail() []string { return []string{"V " + hexPrefix(p.Data)} }
+func (p *VendorID) Detail() []string { return []string{strings.TrimRight("V "+hexPrefix(p.Data), " ")} }
 
 func (p *VendorID) appendBody(b []byte) []byte { return append(b, p.Data...) }
 
