@@ -73,7 +73,7 @@ var connectionTable = table[conn]{
 func (d *decoder) connection(s *settings.Section, where at) *core.Connection {
 	c := &conn{Connection: core.Connection{
 		Name: s.Name, Source: position(s.At), ProposalsSource: position(s.At),
-		LocalPort: d.Charon.Port, RemotePort: 500,
+		RemotePort: 500,
 		Mobike: true, KeyingTries: 1,
 		ReauthTime: unset, RekeyTime: unset, OverTime: unset, RandTime: unset,
 	}}
@@ -84,6 +84,9 @@ func (d *decoder) connection(s *settings.Section, where at) *core.Connection {
 	connectionTable.read(d, c, s, where)
 	if c.Proposals == nil && len(d.problems) == failed {
 		c.Proposals = suite.Default(suite.IKE)
+	}
+	if c.LocalPort == 0 {
+		c.LocalPort = d.Charon.Port
 	}
 	c.lifetimes()
 	d.checkRounds(c, where)

@@ -76,7 +76,8 @@ func (d *decoder) round(rounds *[]core.Auth, s *settings.Section, where at, loca
 
 // checkRounds looks at a connection's rounds as a whole.
 func (d *decoder) checkRounds(c *conn, where at) {
-	for side, rounds := range map[string][]core.Auth{"local": c.Local, "remote": c.Remote} {
+	for i, rounds := range [][]core.Auth{c.Local, c.Remote} {
+		side := []string{"local", "remote"}[i]
 		switch {
 		case len(rounds) == 0 && c.Negotiates():
 			d.report(where, bad("add `"+side+" { auth = psk }`, with an id",
