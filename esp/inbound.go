@@ -68,6 +68,9 @@ func (in *Inbound) Move(local, remote netip.AddrPort) {
 // Counters is a snapshot. Drops are counted by Drop.
 func (in *Inbound) Counters() Counters { return in.counters() }
 
+// LastUse is when an authentic packet last came in, a dummy packet included; zero when none has.
+func (in *Inbound) LastUse() time.Time { return in.used() }
+
 // Drop counts a packet that was not taken.
 func (in *Inbound) Drop(r Reason) { in.drops.Add(r, 1) }
 
@@ -112,6 +115,7 @@ func (in *Inbound) Open(dst, d []byte) (n int, next uint8, r Reason) {
 	if in.window.Update(seq) {
 		in.advanced = true
 	}
+	in.touched = true
 	return untrail(dst[:n])
 }
 

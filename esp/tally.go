@@ -22,9 +22,11 @@ type tally struct {
 	softPackets, softBytes uint64 // 0: none
 	hardPackets, hardBytes uint64
 	raised                 Signal
+	touched                bool // an authentic packet went through since publish
 
-	publicPackets, publicBytes, lastUse atomic.Uint64
-	drops                               Drops
+	publicPackets, publicBytes atomic.Uint64
+	lastUse                    atomic.Int64
+	drops                      Drops
 }
 
 func newTally(p *Params) tally {
@@ -43,14 +45,16 @@ func (t *tally) over() bool {
 func (t *tally) count(n int) {
 	t.packets++
 	t.bytes += uint64(n)
+	t.touched = true
 }
 
 // publish shows the counts to others and returns what has expired since it was last called.
 func (t *tally) publish(now time.Time) Signal {
-	if t.packets != t.publicPackets.Load() {
+	if t.touched {
+		t.touched = false
 		t.publicPackets.Store(t.packets)
 		t.publicBytes.Store(t.bytes)
-		t.lastUse.Store(uint64(now.UnixNano()))
+		t.lastUse.Store(now.UnixNano())
 	}
 	var s Signal
 	if t.softPackets != 0 && t.packets >= t.softPackets || t.softBytes != 0 && t.bytes >= t.softBytes {
@@ -71,9 +75,15 @@ func (t *tally) raise(s Signal) Signal {
 
 // counters is a snapshot.
 func (t *tally) counters() Counters {
-	c := Counters{Packets: t.publicPackets.Load(), Bytes: t.publicBytes.Load(), Drops: t.drops.Map()}
-	if n := t.lastUse.Load(); n != 0 {
-		c.LastUse = time.Unix(0, int64(n))
+	return Counters{
+		Packets: t.publicPackets.Load(), Bytes: t.publicBytes.Load(), LastUse: t.used(), Drops: t.drops.Map(),
 	}
-	return c
+}
+
+// used is when an authentic packet last went through.
+func (t *tally) used() time.Time {
+	if n := t.lastUse.Load(); n != 0 {
+		return time.Unix(0, n)
+	}
+	return time.Time{}
 }

@@ -1,0 +1,192 @@
+package engine
+
+import (
+	"net/netip"
+
+	"github.com/goswan/goswan/esp"
+	"github.com/goswan/goswan/esp/sad"
+	"github.com/goswan/goswan/esp/spd"
+	"github.com/goswan/goswan/tun"
+	"github.com/goswan/goswan/tun/packet"
+)
+
+// sender carries packets from one queue of the device to the network.
+type sender struct {
+	engine *Engine
+	queue  tun.Queue
+	cache  spd.Cache
+
+	super *packet.Super
+	view  packet.View
+	segs  packet.Segments
+
+	// sa is held, between its Begin and End, as long as train is its.
+	sa    *esp.Outbound
+	train *packet.Train
+}
+
+func newSender(e *Engine, q tun.Queue) *sender {
+	return &sender{engine: e, queue: q, super: packet.NewSuper(), train: packet.NewTrain()}
+}
+
+// run carries packets until the queue is closed. What was gathered is sent when the queue has nothing more.
+func (l *sender) run() error {
+	idle := l.flush
+	for {
+		if err := l.queue.Read(l.super, idle); err != nil {
+			l.flush()
+			return err
+		}
+		l.packet()
+	}
+}
+
+// packet sends what is in super.
+func (l *sender) packet() {
+	s := l.super
+	if l.view.Parse(s.Bytes()) != nil {
+		l.drop(esp.Malformed)
+		return
+	}
+	if s.GSO.Type != packet.GSONone {
+		l.segments()
+		return
+	}
+	if !s.Complete() {
+		l.drop(esp.Malformed)
+		return
+	}
+	if l.take() {
+		l.seal(s.Off, l.view.Len)
+	}
+}
+
+// segments sends the packets that the super-packet stands for.
+func (l *sender) segments() {
+	if l.segs.Start(l.super, &l.view) != nil {
+		l.drop(esp.Malformed)
+		return
+	}
+	if !l.take() {
+		return
+	}
+	for {
+		off, n, ok := l.segs.Next()
+		if !ok {
+			return
+		}
+		l.seal(off, n)
+	}
+}
+
+// take finds the SA for the packet in view and makes it that of the train. It returns false when the packet was dropped.
+func (l *sender) take() bool {
+	// An SA may be removed between being found and being taken. Its policy was changed before that, so looking again helps.
+	for range 2 {
+		sa, reason := l.match()
+		if reason != esp.OK {
+			l.drop(reason)
+			return false
+		}
+		if l.begin(sa) {
+			return true
+		}
+	}
+	l.drop(esp.NoOutboundSA)
+	return false
+}
+
+// match asks the policies (RFC 4301 §5.1).
+func (l *sender) match() (*esp.Outbound, esp.Reason) {
+	p := l.cache.Match(l.engine.policies.Load(), &l.view.Flow)
+	if p == nil {
+		return nil, esp.NoPolicy
+	}
+	switch p.Action {
+	case spd.Protect:
+		if sa := p.State.(*sad.Bundle).Current(); sa != nil {
+			return sa, esp.OK
+		}
+		return nil, esp.NoOutboundSA
+	case spd.Bypass:
+		return nil, esp.PolicyBypass
+	case spd.Trap:
+		l.engine.acquire(p, &l.view.Flow)
+		return nil, esp.PolicyTrap
+	}
+	return nil, esp.PolicyDrop
+}
+
+// acquire raises Acquire for a trap policy.
+func (e *Engine) acquire(p *spd.Policy, f *packet.Flow) {
+	if p.State.(*trap).due(e.config.Now(), e.config.AcquireInterval) {
+		e.events.put(Acquire{Policy: p, Flow: *f})
+	}
+}
+
+// begin makes sa, and the TOS of the packet in view, those of the train. It returns false when sa is no more.
+func (l *sender) begin(sa *esp.Outbound) bool {
+	if l.sa == sa && (l.train.Len == 0 || l.train.TOS == l.view.TOS) {
+		l.train.TOS = l.view.TOS
+		return true
+	}
+	l.flush()
+	if !sa.Begin(l.train) {
+		return false
+	}
+	l.sa = sa
+	// ECN is copied (RFC 6040 §4.1, normal mode), DSCP too (RFC 4301 §5.1.2.1).
+	l.train.TOS = l.view.TOS
+	return true
+}
+
+// seal appends one packet, where the trailer's room is free, to the train of its SA; a train that it does not fit is sent first.
+func (l *sender) seal(off, n int) {
+	if sa := l.sa; sa != nil && l.train.Len != 0 && !l.train.Fits(sa.Size(n)) {
+		l.flush()
+		if !l.begin(sa) && !l.take() {
+			return
+		}
+	}
+	if l.sa == nil {
+		l.drop(esp.NoOutboundSA)
+		return
+	}
+	next := uint8(packet.ProtoIPv4)
+	if l.view.Version == 6 {
+		next = packet.ProtoIPv6
+	}
+	reason := esp.TooBig
+	if l.train.Fits(l.sa.Size(n)) {
+		reason = l.sa.Seal(l.train, l.super.Buf, off, n, next)
+	}
+	if reason != esp.OK {
+		l.sa.Drop(reason)
+		l.engine.audit.drop(reason, 1, l.sa.Params(), l.train.Remote)
+	}
+}
+
+// flush sends the train and gives its SA back.
+func (l *sender) flush() {
+	sa := l.sa
+	if sa == nil {
+		return
+	}
+	if n := l.train.Count(); n > 0 {
+		if err := l.engine.config.Transport.Write(l.train); err != nil {
+			for range n {
+				sa.Drop(esp.SendFailed)
+			}
+			l.engine.audit.drop(esp.SendFailed, uint64(n), sa.Params(), l.train.Remote)
+		}
+	}
+	local, remote := l.train.Local, l.train.Remote
+	l.train.Reset()
+	l.sa = nil
+	if s := sa.End(l.engine.config.Now()); s != 0 {
+		l.engine.signal(s, sa.Params().ID(), local, remote)
+	}
+}
+
+// drop counts the packet in super, or all it stands for as one, that met no SA.
+func (l *sender) drop(r esp.Reason) { l.engine.audit.drop(r, 1, nil, netip.AddrPort{}) }
