@@ -22,16 +22,19 @@ type SendKeepalive struct{ Local, Remote netip.AddrPort }
 // InstallSA installs one direction of a Child SA. An outbound SA of the same Reqid takes over from the one before.
 type InstallSA struct{ Params esp.Params }
 
-// RemoveSA removes one direction of a Child SA.
+// RemoveSA removes one direction of a Child SA. Outbound SPIs are chosen by the peers, so Reqid is needed to tell
+// equal ones apart.
 type RemoveSA struct {
 	SPI       esp.SPI
 	Direction esp.Direction
+	Reqid     uint32
 }
 
 // MoveSA gives an installed SA new outer addresses.
 type MoveSA struct {
 	SPI           esp.SPI
 	Direction     esp.Direction
+	Reqid         uint32
 	Local, Remote netip.AddrPort
 }
 
