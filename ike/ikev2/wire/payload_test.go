@@ -82,7 +82,7 @@ var samples = []struct {
 			{Num: 2, SPI: []byte{0, 0, 0, 0xff}, Proposal: suite.Proposal{Protocol: suite.ESP, Transforms: []suite.Transform{
 				encr(18, 128), encr(18, 256), esn(1), esn(0)}}},
 		}},
-		short: "SA",
+		short: "SA", detail: "SA 1 ESP:AES_CBC_128/AES_CBC_192/AES_CBC_256/HMAC_SHA1_96/AES_XCBC_96/EXT_SEQ/NO_EXT_SEQ 000000ff\nSA 2 ESP:AES_GCM_8_128/AES_GCM_8_256/EXT_SEQ/NO_EXT_SEQ 000000ff",
 	},
 	{
 		name: "SA without any proposal, as an initiator in the field sends it", typ: TypeSA, octets: "00 00 00 04",
@@ -94,14 +94,14 @@ var samples = []struct {
 			03 00 00 08 01 00 00 1c   03 00 00 08 02 00 00 05   03 00 00 08 04 00 00 1f   00 00 00 08 06 00 00 24`,
 		want: &SA{Proposals: []Proposal{{Num: 1, SPI: []byte{}, Proposal: suite.Proposal{Protocol: suite.IKE, Transforms: []suite.Transform{
 			encr(28, 0), {Type: suite.PRF, ID: 5}, {Type: suite.KE, ID: 31}, {Type: suite.ADDKE1, ID: 36}}}}}},
-		short: "SA",
+		short: "SA", detail: "SA 1 IKE:CHACHA20_POLY1305/PRF_HMAC_SHA2_256/CURVE_25519/KE1_ML_KEM_768",
 	},
 	{
 		name: "SA that rekeys an IKE SA has an SPI of 8 octets", typ: TypeSA,
 		octets: `00 00 00 1c  00 00 00 18  01 01 08 01  a1 a2 a3 a4 a5 a6 a7 a8  00 00 00 08 02 00 00 05`,
 		want: &SA{Proposals: []Proposal{{Num: 1, SPI: []byte{0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8},
 			Proposal: suite.Proposal{Protocol: suite.IKE, Transforms: []suite.Transform{{Type: suite.PRF, ID: 5}}}}}},
-		short: "SA",
+		short: "SA", detail: "SA 1 IKE:PRF_HMAC_SHA2_256 a1a2a3a4a5a6a7a8",
 	},
 	{
 		name: "SA with attributes that nobody knows", typ: TypeSA,
@@ -114,18 +114,18 @@ var samples = []struct {
 			Attributes: []TransformAttributes{{Transform: 0, Attributes: []Attribute{
 				{Type: 14, TV: true, Value: []byte{1, 0}}, {Type: 21, Value: []byte{1, 2, 3, 4}}}}},
 		}}},
-		short: "SA",
+		short: "SA", detail: "SA 1 ESP:AES_GCM_16/NO_EXT_SEQ and 1 transforms with unknown attributes c0000001",
 	},
 	{
 		name: "SA for a protocol that nobody knows does not spoil the payload", typ: TypeSA,
 		octets: `00 00 00 16  00 00 00 12  01 63 02 01  aa bb  00 00 00 08 01 00 00 14`,
 		want: &SA{Proposals: []Proposal{{Num: 1, SPI: []byte{0xaa, 0xbb},
 			Proposal: suite.Proposal{Protocol: 99, Transforms: []suite.Transform{encr(20, 0)}}}}},
-		short: "SA",
+		short: "SA", detail: "SA 1 protocol 99:AES_GCM_16 aabb",
 	},
 	{
 		name: "KE", typ: TypeKE, octets: "00 00 00 0c  00 1f 00 00  de ad be ef",
-		want: &KE{Group: 31, Data: []byte{0xde, 0xad, 0xbe, 0xef}}, short: "KE",
+		want: &KE{Group: 31, Data: []byte{0xde, 0xad, 0xbe, 0xef}}, short: "KE", detail: "KE CURVE_25519, 4 octets",
 	},
 	{
 		name: "reserved bits everywhere are ignored and written as zeros", typ: TypeKE, octets: "00 7f 00 0c  00 13 ab cd  01 02 03 04",
@@ -200,7 +200,7 @@ var samples = []struct {
 	},
 	{
 		name: "notify of INVALID_KE_PAYLOAD names a group", typ: TypeNotify, octets: "00 00 00 0a  00 00 00 11  00 13",
-		want: &Notify{NotifyType: InvalidKEPayload, SPI: []byte{}, Data: []byte{0, 19}}, short: "N(INVAL_KE)",
+		want: &Notify{NotifyType: InvalidKEPayload, SPI: []byte{}, Data: []byte{0, 19}}, short: "N(INVAL_KE)", detail: "N INVALID_KE_PAYLOAD ECP_256",
 	},
 	{
 		name: "notify of SIGNATURE_HASH_ALGORITHMS (RFC 7427)", typ: TypeNotify, octets: "00 00 00 10  00 00 40 2f  00 02 00 03 00 04 00 05",
