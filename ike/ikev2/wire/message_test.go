@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -268,6 +269,20 @@ func TestIdentities(t *testing.T) {
 	}
 }
 
+func TestNumbersWithoutNames(t *testing.T) {
+	for _, tc := range []struct{ got, want string }{
+		{AuthMethod(200).String(), "method 200"}, {CertEncoding(200).String(), "encoding 200"}, {CFGType(9).String(), "CFG_(9)"},
+		{CPType(9).String(), "(9)"}, {CPType(9).Short(), "(9)"}, {NotifyType(8191).String(), "(8191)"}, {HashAlgorithm(8).String(), "(8)"},
+		{PayloadType(200).String(), "UNKN(200)"}, {TypeNone.String(), "none"},
+		{(&EAP{}).String(), "EAP/(0)"}, {(&EAP{Packet: []byte{1, 2, 0, 5, 200}}).String(), "EAP/REQ/(200)"},
+		{(&CP{CFGType: 9, Attributes: []CPAttribute{{Type: 9}}}).String(), "CP((9))"},
+	} {
+		if tc.got != tc.want {
+			t.Errorf("a number without a name is %q, want %q", tc.got, tc.want)
+		}
+	}
+}
+
 func TestKeyHashes(t *testing.T) {
 	if hashes, ok := (&CERTREQ{Encoding: CertX509Signature, Authority: make([]byte, 60)}).KeyHashes(); !ok || len(hashes) != 3 {
 		t.Errorf("60 octets are %d authorities, %v", len(hashes), ok)
@@ -390,6 +405,37 @@ func TestLengthsOfMessage(t *testing.T) {
 		var e *Error
 		if _, err := Parse(octets); !errors.As(err, &e) || e.Reason != tc.reason || e.Payload != TypeNone {
 			t.Errorf("length %d of %d octets gave %v, want reason %v", tc.length, len(octets), err, tc.reason)
+		}
+	}
+}
+
+// TestClaimsCostNothing has counts and lengths that claim much with nothing behind them.
+func TestClaimsCostNothing(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		typ    PayloadType
+		octets string
+	}{
+		{"SPIs", TypeDelete, "00 00 00 08 03 04 10 00"},
+		{"selectors", TypeTSi, "00 00 00 08 ff 00 00 00"},
+		{"transforms", TypeSA, "00 00 00 10  00 00 00 0c 01 03 04 ff c0000001"},
+		{"proposal length", TypeSA, "00 00 00 10  02 00 ff ff 01 03 04 ff c0000001"},
+		{"attribute length", TypeCP, "00 00 00 0c 01000000 0001ffff"},
+		{"payload length", TypeVendorID, "00 00 ff ff"},
+		{"fragments", TypeSKF, "00 00 00 08 0001ffff"},
+	} {
+		octets := message(tc.typ, unhex(t, tc.octets))
+		const runs = 200
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range runs {
+			if _, err := Parse(octets); err == nil {
+				t.Fatalf("%s that are not there were believed", tc.name)
+			}
+		}
+		runtime.ReadMemStats(&after)
+		if n := (after.TotalAlloc - before.TotalAlloc) / runs; n > 2048 {
+			t.Errorf("%s that are not there cost %d octets of memory", tc.name, n)
 		}
 	}
 }

@@ -2,9 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
-	"strings"
 
 	"github.com/goswan/goswan/crypto/suite"
 	"github.com/goswan/goswan/ike/header"
@@ -320,31 +318,4 @@ func (d *decoder) attribute() Attribute {
 	}
 	a.Value = d.take(int(d.uint16()))
 	return a
-}
-
-// String is "attribute 14=256" or "attribute 20, 8 octets".
-func (a Attribute) String() string {
-	if a.TV && len(a.Value) == 2 {
-		return fmt.Sprintf("attribute %d=%d", a.Type, binary.BigEndian.Uint16(a.Value))
-	}
-	return fmt.Sprintf("attribute %d, %d octets", a.Type, len(a.Value))
-}
-
-// maxListed bounds what a line or a list of lines shows of a payload that a peer made long.
-const maxListed = 16
-
-// hexPrefix is octets in hexadecimal, at most maxListed of them.
-func hexPrefix(b []byte) string {
-	if len(b) <= maxListed {
-		return hex.EncodeToString(b)
-	}
-	return fmt.Sprintf("%x… (%d octets)", b[:maxListed], len(b))
-}
-
-// listed joins items, at most maxListed of them.
-func listed(items []string, sep string) string {
-	if len(items) <= maxListed {
-		return strings.Join(items, sep)
-	}
-	return strings.Join(items[:maxListed], sep) + fmt.Sprintf("%s… %d more", sep, len(items)-maxListed)
 }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/hex"
 	"fmt"
 	"strings"
 )
@@ -50,4 +51,23 @@ func clip(s string) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
+// maxListed bounds what a line or a list of lines shows of a payload that a peer made long.
+const maxListed = 16
+
+// hexPrefix is octets in hexadecimal, at most maxListed of them.
+func hexPrefix(b []byte) string {
+	if len(b) <= maxListed {
+		return hex.EncodeToString(b)
+	}
+	return fmt.Sprintf("%x… (%d octets)", b[:maxListed], len(b))
+}
+
+// listed joins items, at most maxListed of them.
+func listed(items []string, sep string) string {
+	if len(items) <= maxListed {
+		return strings.Join(items, sep)
+	}
+	return strings.Join(items[:maxListed], sep) + fmt.Sprintf("%s… %d more", sep, len(items)-maxListed)
 }
