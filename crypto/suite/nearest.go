@@ -165,11 +165,14 @@ func (m Mismatch) String() string {
 	return b.String()
 }
 
-// hopeless says of each missing type why nothing the peer offers can be added.
+// hopeless says of each missing type why nothing the peer offers can be added: of the first few transforms, which are
+// the ones it prefers.
 func (m Mismatch) hopeless() string {
+	const few = 4
 	var b strings.Builder
 	for _, kind := range m.Missing {
-		for _, t := range m.Offered.Of(kind) {
+		list := m.Offered.Of(kind)
+		for _, t := range list[:min(few, len(list))] {
 			switch s, why := t.Status(); s {
 			case status.Refused:
 				fmt.Fprintf(&b, "; %s is refused: %s", t, why)

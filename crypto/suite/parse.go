@@ -80,6 +80,9 @@ func parseWord(p Protocol, word string) (t Transform, reason, suggest string) {
 	if len(word) > 4 && strings.HasPrefix(word, "ke") && word[2] >= '1' && word[2] <= '7' && word[3] == '_' {
 		return t, "is an additional key exchange (RFC 9370), which is not implemented in this version", ""
 	}
+	if word == "" {
+		return t, "has an empty word between two hyphens", ""
+	}
 	t, ok := lookup(word)
 	if !ok {
 		return t, "is no keyword", similar(p, word)
