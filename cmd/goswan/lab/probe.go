@@ -30,7 +30,7 @@ const (
 	probeSize     = 200
 	probeInterval = time.Millisecond
 	// probeSilence is how long the end of the stream is waited for. It passes only when something was lost.
-	probeSilence = 10 * time.Second
+	probeSilence = 5 * time.Second
 )
 
 // StartProbe starts the stream, from ns to an address of the other namespace and back.

@@ -127,8 +127,9 @@ func ikeSA(name string, s *section) IKESA {
 	return sa
 }
 
-// parseRaw reads the body of a message in swanctl's --raw form: `key=value key=[a b] key {…}`. Values have no spaces or
-// braces in them here; the form itself does not escape them.
+// parseRaw reads the body of a message in swanctl's --raw form: `key=value key=[a b] key {…}`. The form does not escape
+// anything: a word that is neither a key with a value nor the name of a section belongs to the value before it, as in
+// `class=pre-shared key`.
 func parseRaw(text string) (*section, error) {
 	p := &rawParser{rest: text}
 	s, err := p.section()
@@ -148,40 +149,51 @@ func (p *rawParser) section() (*section, error) {
 		if p.rest == "" || p.rest[0] == '}' {
 			return s, nil
 		}
-		e, err := p.entry()
-		if err != nil {
+		if err := p.entry(s); err != nil {
 			return nil, err
 		}
-		s.entries = append(s.entries, e)
 	}
 }
 
-// entry reads `key=value`, `key=[…]` or `key {…}`.
-func (p *rawParser) entry() (entry, error) {
-	end := strings.IndexAny(p.rest, "= {}")
-	if end <= 0 {
-		return entry{}, fmt.Errorf("lab: raw message: no key at %.40q", p.rest)
+// entry reads `key=value`, `key=[…]`, `key {…}`, or one more word of the value before it.
+func (p *rawParser) entry(s *section) (err error) {
+	word := p.rest
+	if end := strings.IndexAny(p.rest, "= {}"); end >= 0 {
+		word = p.rest[:end]
 	}
-	e := entry{key: p.rest[:end]}
-	p.rest = p.rest[end:]
-	if p.rest[0] == '=' {
-		e.value = p.value()
-		return e, nil
+	if word == "" {
+		return fmt.Errorf("lab: raw message: no key at %.40q", p.rest)
 	}
-	body, ok := strings.CutPrefix(strings.TrimLeft(p.rest, " "), "{")
-	if !ok {
-		return entry{}, fmt.Errorf("lab: raw message: neither value nor section at %.40q", p.rest)
+	p.rest = p.rest[len(word):]
+	if strings.HasPrefix(p.rest, "=") {
+		s.entries = append(s.entries, entry{key: word, value: p.value()})
+		return nil
 	}
-	p.rest = body
-	var err error
-	if e.section, err = p.section(); err != nil {
-		return entry{}, err
+	if body, ok := strings.CutPrefix(strings.TrimLeft(p.rest, " "), "{"); ok {
+		p.rest = body
+		e := entry{key: word}
+		e.section, err = p.body(word)
+		s.entries = append(s.entries, e)
+		return err
+	}
+	if len(s.entries) == 0 || s.entries[len(s.entries)-1].section != nil {
+		return fmt.Errorf("lab: raw message: %q is neither a value nor a section", word)
+	}
+	s.entries[len(s.entries)-1].value += " " + word
+	return nil
+}
+
+// body reads a section and its closing brace.
+func (p *rawParser) body(name string) (*section, error) {
+	s, err := p.section()
+	if err != nil {
+		return nil, err
 	}
 	if p.rest == "" {
-		return entry{}, fmt.Errorf("lab: raw message: section %s has no end", e.key)
+		return nil, fmt.Errorf("lab: raw message: section %s has no end", name)
 	}
 	p.rest = p.rest[1:]
-	return e, nil
+	return s, nil
 }
 
 // value reads what stands behind "=". A list is in brackets, and so are the ports in a traffic selector in it.

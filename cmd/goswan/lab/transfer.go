@@ -12,12 +12,16 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
+
+// pingCount is how many echo requests Ping sends.
+const pingCount = 4
 
 // Ping sends a few echo requests, all of which have to be answered.
 func (ns *Namespace) Ping(t testing.TB, to string) {
@@ -36,7 +40,7 @@ func (ns *Namespace) NoPing(t testing.TB, to string) {
 }
 
 func (ns *Namespace) ping(to string) ([]byte, error) {
-	return ns.Command(context.Background(), "ping", "-n", "-c", "4", "-i", "0.05", "-W", "10", to).CombinedOutput()
+	return ns.Command(context.Background(), "ping", "-n", "-c", strconv.Itoa(pingCount), "-i", "0.05", "-W", "10", to).CombinedOutput()
 }
 
 // Transfer is a TCP stream of pseudo-random octets on its way between two hosts.

@@ -55,13 +55,9 @@ func TestTransforms(t *testing.T) {
 	})
 }
 
-// run loads the row at both ends and uses it.
+// run loads the row at both ends, uses it, and sends a megabyte.
 func (row transformRow) run(t *testing.T, n *Net, initiator *Host) {
-	for _, h := range []*Host{n.Left, n.Right} {
-		h.WriteConfig(t, "ike.conf", "proposals = "+row.ike+"\n")
-		h.WriteConfig(t, "esp.conf", "esp_proposals = "+row.esp+"\n")
-		h.LoadAll(t)
-	}
+	row.load(t, n)
 	initiator.Initiate(t, "net")
 	n.WaitUp(t, "net")
 	n.LeftLAN.Ping(t, n.RightLAN.IPv4)
@@ -70,6 +66,16 @@ func (row transformRow) run(t *testing.T, n *Net, initiator *Host) {
 	n.LeftLAN.Transfer(t, n.RightLAN, n.RightLAN.IPv4, 1<<20)
 	initiator.Terminate(t, "site")
 	n.WaitGone(t)
+}
+
+// load writes the row's proposals for both ends and loads them.
+func (row transformRow) load(t *testing.T, n *Net) {
+	t.Helper()
+	for _, h := range []*Host{n.Left, n.Right} {
+		h.WriteConfig(t, "ike.conf", "proposals = "+row.ike+"\n")
+		h.WriteConfig(t, "esp.conf", "esp_proposals = "+row.esp+"\n")
+		h.LoadAll(t)
+	}
 }
 
 // check asks both ends which algorithms they use. Of a default proposal they have to say the same.
