@@ -1,0 +1,57 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/goswan/goswan/config"
+	"github.com/spf13/cobra"
+)
+
+func newCheck() *cobra.Command {
+	var dir string
+	c := &cobra.Command{
+		Use:   "check",
+		Short: "Validate a configuration without a running daemon",
+		Long: `Reads swanctl.conf, and what it includes, and strongswan.conf as the daemon would, and prints every problem with its
+file and line and what would be right. Nothing is sent and nothing is changed.
+
+Exit status: 0 the configuration is good (there may be warnings), 1 it is not.`,
+		Example: "  goswan check --swanctl-dir ./testdata/site-a",
+		Args:    noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return check(c.OutOrStdout(), dir)
+		},
+	}
+	c.Flags().StringVar(&dir, "swanctl-dir", swanctlDir(), "directory of swanctl.conf (also SWANCTL_DIR)")
+	return c
+}
+
+func check(w io.Writer, dir string) error {
+	catalog, warnings, err := config.Load(dir)
+	_, more, charonErr := config.LoadStrongswan("")
+	for _, warning := range append(warnings, more...) {
+		fmt.Fprintf(w, "warning: %v\n", warning)
+	}
+	if err = errors.Join(err, charonErr); err != nil {
+		return err
+	}
+	children := 0
+	for _, conn := range catalog.Connections {
+		children += len(conn.Children)
+	}
+	fmt.Fprintf(w, "ok: %s, %s, %s\n", count(len(catalog.Connections), "connection"), count(children, "child", "children"), count(len(catalog.Secrets), "secret"))
+	return nil
+}
+
+// count is "1 secret" or "2 secrets"; plural is for what does not take an s.
+func count(n int, what string, plural ...string) string {
+	switch {
+	case n == 1:
+		return "1 " + what
+	case len(plural) > 0:
+		return fmt.Sprintf("%d %s", n, plural[0])
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

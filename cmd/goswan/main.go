@@ -1,0 +1,92 @@
+// Command goswan is a userspace IPsec endpoint: the daemon, what controls it, and what checks its configuration.
+//
+// Exit status: 0 done, 1 failed with the reason printed, 2 wrong use.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:]))
+}
+
+// The exit statuses.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// errSilent is a failure that has been printed already.
+var errSilent = errors.New("failed")
+
+// usageError is a command line that makes no sense.
+type usageError struct{ error }
+
+func run(ctx context.Context, args []string) int {
+	root := newRoot()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &usage):
+		fmt.Fprintf(root.ErrOrStderr(), "goswan: %v\n", err)
+		return exitUsage
+	case !errors.Is(err, errSilent):
+		fmt.Fprintf(root.ErrOrStderr(), "goswan: %v\n", err)
+	}
+	return exitFailed
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "goswan",
+		Short: "A userspace IPsec endpoint: IKEv2 and ESP over a TUN device",
+		Long: `goswan is a userspace IPsec endpoint: IKEv2 and ESP over a TUN device, without kernel IPsec.
+It reads strongSwan's swanctl.conf and speaks strongSwan's vici protocol, so swanctl controls it too.`,
+		Example: `  goswan demo                        two endpoints in one process, no root needed
+  goswan check                       is /etc/swanctl/swanctl.conf right?
+  sudo goswan run                    the daemon, in the foreground
+  sudo goswan up net                 bring up the child "net"`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noArgs,
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return wrongUse(c, err) })
+	root.RunE = func(c *cobra.Command, _ []string) error { return wrongUse(c, errors.New("a command is missing")) }
+	root.AddCommand(newRun(), newUp(), newDown(), newStatus(), newCheck(), newDemo(), newVersion())
+	return root
+}
+
+func wrongUse(c *cobra.Command, err error) error {
+	return usageError{fmt.Errorf("%w\n\n%s", err, c.UsageString())}
+}
+
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return wrongUse(c, fmt.Errorf("unknown command or argument %q", args[0]))
+	}
+	return nil
+}
+
+// exactly demands n arguments, which are called what.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != n {
+			return wrongUse(c, fmt.Errorf("%s: expected %s", c.Name(), what))
+		}
+		return nil
+	}
+}

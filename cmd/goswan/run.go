@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/goswan/goswan"
+	"github.com/goswan/goswan/config"
+	"github.com/goswan/goswan/esp/encap"
+	"github.com/goswan/goswan/ike"
+	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/tun"
+	"github.com/goswan/goswan/tun/route"
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+)
+
+// runOptions are the options of `goswan run`.
+type runOptions struct {
+	dir, vici, tun, keylog, stateDir string
+	mtu                              int
+	logFormat, logLevel              string
+}
+
+func newRun() *cobra.Command {
+	var o runOptions
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Run the daemon in the foreground",
+		Long: `Runs the daemon in the foreground until SIGTERM or SIGINT: the peers are told that their SAs are gone, and what was put
+on the host is undone. SIGHUP reloads swanctl.conf; a configuration with a mistake is refused, and what runs goes on.
+
+It needs root, or CAP_NET_ADMIN and CAP_NET_BIND_SERVICE. It reads DIR/swanctl.conf and strongswan.conf (or the file in
+STRONGSWAN_CONF), and takes commands on a vici socket, from goswan's own commands and from strongSwan's swanctl.`,
+		Example: `  sudo goswan run
+  sudo goswan run --swanctl-dir ./site-a --vici unix:///tmp/site-a.vici --tun ipsec1`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Context(), c) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.dir, "swanctl-dir", swanctlDir(), "directory of swanctl.conf (also SWANCTL_DIR)")
+	f.StringVar(&o.vici, "vici", "", "URI of the control socket (default from strongswan.conf, or "+config.DefaultSocket+")")
+	f.StringVar(&o.tun, "tun", "", "name of the TUN device (default ipsec0)")
+	f.IntVar(&o.mtu, "mtu", 0, fmt.Sprintf("MTU of the TUN device in octets (default %d)", tun.DefaultMTU))
+	f.StringVar(&o.keylog, "keylog", "", "write Wireshark's key tables into this directory: whoever reads them reads the traffic")
+	f.StringVar(&o.stateDir, "state-dir", route.DefaultStateDir, "where it is written down what is put on the host")
+	f.StringVar(&o.logFormat, "log-format", "console", "console or json")
+	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
+	return c
+}
+
+// swanctlDir is where swanctl.conf is looked for.
+func swanctlDir() string { return config.Dir() }
+
+func (o *runOptions) run(ctx context.Context, c *cobra.Command) error {
+	log, err := newLogger(o.logFormat, o.logLevel)
+	if err != nil {
+		return wrongUse(c, err)
+	}
+	defer func() { _ = log.Sync() }() // a terminal cannot be synced
+	charon, catalog, err := o.load(log)
+	if err != nil {
+		return err
+	}
+	e, err := goswan.New(o.endpoint(charon, catalog, log))
+	if err != nil {
+		return err
+	}
+	files, err := openLogFiles(charon.Logs)
+	if err != nil {
+		return errors.Join(err, e.Close())
+	}
+	defer files.close()
+	defer e.Subscribe(files.see)()
+	return o.serve(ctx, e, charon, log)
+}
+
+// load reads both configuration files. Without a swanctl.conf the daemon waits for vici.
+func (o *runOptions) load(log *zap.Logger) (*config.Charon, *core.Catalog, error) {
+	charon, warnings, err := config.LoadStrongswan("")
+	logWarnings(log, warnings)
+	if err != nil {
+		return nil, nil, err
+	}
+	catalog, warnings, err := config.Loader{Charon: charon}.Load(o.dir)
+	logWarnings(log, warnings)
+	if errors.Is(err, fs.ErrNotExist) {
+		log.Warn("no swanctl.conf: waiting for a configuration by vici", zap.String("dir", o.dir))
+		return charon, &core.Catalog{}, nil
+	}
+	return charon, catalog, err
+}
+
+func logWarnings(log *zap.Logger, all []config.Warning) {
+	for _, w := range all {
+		log.Warn(w.Error())
+	}
+}
+
+// endpoint is the endpoint's configuration as both files and the options say.
+func (o *runOptions) endpoint(charon *config.Charon, catalog *core.Catalog, log *zap.Logger) goswan.Config {
+	name := charon.TUN
+	if o.tun != "" {
+		name = o.tun
+	}
+	c := goswan.Config{
+		Catalog: catalog, Settings: &charon.Settings,
+		Limits: ike.Limits{
+			CookieThreshold: charon.CookieThreshold, CookieThresholdIP: charon.CookieThresholdIP, BlockThreshold: charon.BlockThreshold,
+			HalfOpen: charon.HalfOpenLimit, IKESAs: charon.IKESALimit, InitiatorOnly: charon.InitiatorOnly,
+		},
+		SeparateIKESAs: !charon.ReuseIKESA,
+		TUN:            tun.Config{Name: name, MTU: o.mtu},
+		Sockets:        encap.Config{Port: charon.Port, PortNATT: charon.PortNATT, Mark: route.DefaultMark},
+		KeyLog:         o.keylog, Log: log,
+	}
+	if charon.InstallRoutes {
+		c.Routes = &route.Config{Table: charon.RoutingTable, Priority: charon.RoutingTablePrio, StateDir: o.stateDir}
+	}
+	return c
+}
+
+// serve runs the endpoint and its control socket until a signal.
+func (o *runOptions) serve(ctx context.Context, e *goswan.Endpoint, charon *config.Charon, log *zap.Logger) error {
+	uri := charon.VICI
+	if o.vici != "" {
+		uri = o.vici
+	}
+	control, err := e.ServeVICI(uri, config.Loader{Charon: charon}, o.reloadFor(e, log))
+	if err != nil {
+		return errors.Join(err, e.Close())
+	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	go func() {
+		<-e.Ready()
+		log.Info("goswan is ready", zap.String("version", goswan.Version), zap.String("vici", uri), zap.String("tun", e.DeviceName()))
+		_, _ = daemon.SdNotify(false, daemon.SdNotifyReady) // without systemd it does nothing
+	}()
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(ctx) }()
+	for {
+		select {
+		case <-hup:
+			if err := o.reloadFor(e, log)(); err != nil {
+				log.Error("configuration not reloaded: the old one stays", zap.Error(err))
+			}
+			continue
+		case <-ctx.Done():
+			_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
+			log.Info("goswan is stopping: the peers are told")
+			err = <-ended
+		case err = <-ended:
+		}
+		return errors.Join(err, control.Close())
+	}
+}
+
+// reloadFor reads swanctl.conf again; a mistake in it changes nothing.
+func (o *runOptions) reloadFor(e *goswan.Endpoint, log *zap.Logger) func() error {
+	return func() error {
+		_, catalog, err := o.load(log)
+		if err != nil {
+			return err
+		}
+		e.Load(catalog)
+		log.Info("configuration reloaded", zap.String("file", filepath.Join(o.dir, "swanctl.conf")), zap.Int("connections", len(catalog.Connections)))
+		return nil
+	}
+}

@@ -1,0 +1,295 @@
+// Package goswan is an IPsec endpoint in one Go program: IKEv2 negotiates (RFC 7296), ESP protects (RFC 4303), a TUN
+// device or a network stack in memory carries the plaintext. It needs no kernel IPsec.
+//
+//	catalog, _, err := config.Load("/etc/swanctl")
+//	…
+//	e, err := goswan.New(goswan.Config{Catalog: catalog})
+//	…
+//	go e.Run(ctx)
+//	err = e.Initiate(ctx, goswan.InitiateRequest{Child: "net"})
+//
+// A program without root gives a netstack device instead of the host's TUN; DialContext and ListenTCP then reach
+// through the tunnel:
+//
+//	device, err := netstack.New(netstack.Config{Addresses: …})
+//	e, err := goswan.New(goswan.Config{Catalog: catalog, Device: device})
+//	conn, err := e.DialContext(ctx, "tcp", "10.1.0.10:80")
+package goswan
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/goswan/goswan/esp"
+	"github.com/goswan/goswan/esp/encap"
+	"github.com/goswan/goswan/esp/engine"
+	"github.com/goswan/goswan/ike"
+	"github.com/goswan/goswan/ike/auth"
+	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/tun"
+	"github.com/goswan/goswan/tun/route"
+	"go.uber.org/zap"
+)
+
+// Version is this version of goswan.
+const Version = "0.1.0"
+
+// closeTimeout is how long peers have to answer the deletes of a shutdown.
+const closeTimeout = 8 * time.Second
+
+// Config is what an endpoint is made of. Zero fields have the defaults that their comments give.
+type Config struct {
+	// Catalog is the configuration, as package config reads it; nil is an empty one, for Load to fill.
+	Catalog *core.Catalog
+	// Settings are the IKE settings; nil is core.DefaultSettings.
+	Settings *core.Settings
+	// Limits bound what strangers can make the endpoint do.
+	Limits ike.Limits
+
+	// Device carries the plaintext; nil opens the host's TUN device with TUN's name and MTU. The endpoint closes it.
+	Device tun.Device
+	TUN    tun.Config
+	// Transport carries what is protected; nil opens UDP sockets as Sockets says. The endpoint closes it.
+	Transport encap.Transport
+	Sockets   encap.Config
+	// Routes puts routes on the host for what the Child SAs protect; nil leaves the host's routing alone.
+	Routes *route.Config
+
+	// SeparateIKESAs negotiates an IKE SA for each Child SA (strongSwan's reuse_ikesa = no).
+	SeparateIKESAs bool
+
+	// KeyLog is a directory for Wireshark's key tables; "" writes none. Whoever reads it reads the traffic.
+	KeyLog string
+	// Log gets the log; nil is silence.
+	Log *zap.Logger
+}
+
+// Endpoint is an IPsec endpoint. Its methods are safe for concurrent use.
+type Endpoint struct {
+	log       *zap.Logger
+	device    tun.Device
+	transport encap.Transport
+	engine    *engine.Engine
+	ike       *ike.Endpoint
+	routes    *route.Table // nil: the host's routing is not ours
+	updown    *updown
+	keys      *keyLog // nil: none
+
+	loading     sync.Mutex // held while the catalog is being replaced
+	catalog     atomic.Pointer[core.Catalog]
+	policies    policies
+	names       hostNames
+	subscribers subscribers
+	started     time.Time
+	serial      atomic.Uint32 // unique IDs
+	reqid       atomic.Uint32
+
+	makeBeforeBreak, separate bool
+
+	ctx    context.Context // ends what runs in the background
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // what runs in the background
+	ran    atomic.Bool
+	ready  chan struct{}
+}
+
+// New opens the device and the sockets and puts an endpoint together; nothing is sent before Run.
+func New(c Config) (*Endpoint, error) {
+	if c.Log == nil {
+		c.Log = zap.NewNop()
+	}
+	e := &Endpoint{
+		log: c.Log, updown: newUpdown(c.Log), ready: make(chan struct{}),
+		policies: policies{installed: map[childKey]installedPolicy{}, starting: map[childKey]bool{}},
+		names:    hostNames{changed: make(chan struct{}, 1)},
+	}
+	e.ctx, e.cancel = context.WithCancel(context.Background())
+	e.catalog.Store(&core.Catalog{})
+	if err := e.open(c); err != nil {
+		return nil, errors.Join(err, e.closeParts())
+	}
+	e.assemble(c)
+	if c.Catalog != nil {
+		e.catalog.Store(c.Catalog)
+	}
+	return e, nil
+}
+
+// open opens what the host gives.
+func (e *Endpoint) open(c Config) error {
+	var err error
+	if c.KeyLog != "" {
+		if e.keys, err = openKeyLog(c.KeyLog); err != nil {
+			return err
+		}
+	}
+	if e.transport = c.Transport; e.transport == nil {
+		sockets, err := encap.Listen(c.Sockets)
+		if err != nil {
+			return fmt.Errorf("goswan: %w", err)
+		}
+		e.transport = sockets
+	}
+	if e.device = c.Device; e.device == nil {
+		device, err := tun.Open(c.TUN)
+		if err != nil {
+			return fmt.Errorf("goswan: %w", err)
+		}
+		e.device = device
+	}
+	if c.Routes == nil {
+		return nil
+	}
+	return e.openRoutes(*c.Routes)
+}
+
+// assemble joins IKE and the data path.
+func (e *Endpoint) assemble(c Config) {
+	e.engine = engine.New(engine.Config{
+		Device: e.device, Transport: e.transport, Log: e.log, Events: e.event,
+		IKE: func(local, remote netip.AddrPort, datagram []byte) { e.ike.Deliver(local, remote, datagram) },
+	})
+	settings := core.DefaultSettings()
+	if c.Settings != nil {
+		settings = *c.Settings
+	}
+	e.makeBeforeBreak, e.separate = settings.MakeBeforeBreak, c.SeparateIKESAs
+	e.ike = ike.New(ike.Config{
+		Environment: core.Environment{
+			Rand:         rand.Reader,
+			NewSPI:       e.engine.NewSPI,
+			UniqueID:     func() uint32 { return e.serial.Add(1) },
+			Reqid:        func() uint32 { return e.reqid.Add(1) },
+			Catalog:      e.catalog.Load,
+			FirstContact: func(local, remote auth.Identity) bool { return e.ike.FirstContact(local, remote) },
+			Resolve:      e.names.lookup,
+			LastInbound:  e.lastInbound,
+			NATTPort:     e.portNATT(),
+			Settings:     settings,
+			KeyLog:       e.keys != nil,
+		},
+		Network: e.transport, DataPath: dataPath{e}, Limits: c.Limits, Watch: e.watch, Log: e.log,
+	})
+}
+
+// Run carries packets and negotiates until ctx is done; then it deletes the SAs with notice to the peers, undoes what
+// it put on the host and returns nil. It may be called once.
+func (e *Endpoint) Run(ctx context.Context) error {
+	if e.ran.Swap(true) {
+		return errors.New("goswan: the endpoint has run already")
+	}
+	e.started = time.Now()
+	failed := make(chan error, 1)
+	pathCtx, stopPath := context.WithCancel(context.Background())
+	defer stopPath()
+	go func() { failed <- e.engine.Run(pathCtx) }()
+	scriptCtx, stopScripts := context.WithCancel(context.Background())
+	scripts := make(chan struct{})
+	go func() { e.updown.run(scriptCtx); close(scripts) }()
+	e.background(e.names.follow(&e.catalog))
+	for _, conn := range e.catalog.Load().Connections {
+		e.startActions(conn, false)
+	}
+	close(e.ready)
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+		failed <- nil
+	}
+	e.shutdown()
+	stopPath()
+	err = errors.Join(err, <-failed)
+	stopScripts()
+	<-scripts
+	return errors.Join(err, e.closeParts())
+}
+
+// Ready is closed when Run has begun to work.
+func (e *Endpoint) Ready() <-chan struct{} { return e.ready }
+
+// Close ends an endpoint that never ran; one that runs ends with Run's context.
+func (e *Endpoint) Close() error {
+	if e.ran.Swap(true) {
+		return nil
+	}
+	return e.closeParts()
+}
+
+// DeviceName is the name of the device that carries the plaintext.
+func (e *Endpoint) DeviceName() string { return e.device.Name() }
+
+// shutdown ends the IKE SAs with notice while the data path still carries it.
+func (e *Endpoint) shutdown() {
+	e.cancel()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if err := e.ike.Close(ctx); err != nil {
+		e.log.Warn("not every peer confirmed the end of its IKE SA", zap.Error(err))
+	}
+	e.wg.Wait()
+}
+
+// closeParts closes what open opened, whichever of it there is.
+func (e *Endpoint) closeParts() error {
+	e.cancel()
+	var errs []error
+	if e.routes != nil {
+		errs = append(errs, e.routes.Close())
+	}
+	if e.device != nil {
+		errs = append(errs, e.device.Close())
+	}
+	if e.transport != nil {
+		errs = append(errs, e.transport.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// background runs f until the endpoint shuts down, which it learns from its context.
+func (e *Endpoint) background(f func(ctx context.Context)) {
+	e.wg.Add(1)
+	go func() {
+		defer e.wg.Done()
+		f(e.ctx)
+	}()
+}
+
+// Catalog is the current configuration.
+func (e *Endpoint) Catalog() *core.Catalog { return e.catalog.Load() }
+
+// Status is a snapshot of an endpoint.
+type Status struct {
+	Started time.Time
+	IKESAs  []core.IKEStatus // with counters
+	// Drops counts the packets that the data path dropped, by reason.
+	Drops map[string]uint64
+	IKE   ike.Counters
+}
+
+// Status is a snapshot of all SAs and their counters.
+func (e *Endpoint) Status() Status {
+	return Status{Started: e.started, IKESAs: e.IKESAs(), Drops: e.engine.Drops(), IKE: e.ike.Counters()}
+}
+
+// IKESAs are snapshots of the live IKE SAs, ordered by unique ID, with the counters of their Child SAs.
+func (e *Endpoint) IKESAs() []core.IKEStatus {
+	all := e.ike.IKESAs()
+	for i := range all {
+		for j := range all[i].Children {
+			c := &all[i].Children[j]
+			c.In, _ = e.engine.Counters(esp.ID{SPI: c.SPIIn, Direction: esp.In})
+			c.Out, _ = e.engine.Counters(esp.ID{SPI: c.SPIOut, Direction: esp.Out, Reqid: c.Reqid})
+		}
+	}
+	slices.SortFunc(all, func(a, b core.IKEStatus) int { return cmp.Compare(a.UniqueID, b.UniqueID) })
+	return all
+}

@@ -1,0 +1,207 @@
+package goswan
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/goswan/goswan/esp/spd"
+	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/tun/packet"
+	"go.uber.org/zap"
+)
+
+// policies are the policies that stand without an SA: traps, which start a negotiation, and the passthrough and drop
+// policies (children with mode = pass or drop). What a Child SA protects is known to the data path itself.
+type policies struct {
+	mu        sync.Mutex // guards what follows
+	installed map[childKey]installedPolicy
+	starting  map[childKey]bool // an Acquire's negotiation is under way
+}
+
+// childKey names a child of a connection.
+type childKey struct{ conn, child string }
+
+func (k childKey) String() string { return k.conn + "/" + k.child }
+
+func compareKeys(a, b childKey) int { return strings.Compare(a.String(), b.String()) }
+
+type installedPolicy struct {
+	conn   *core.Connection
+	child  *core.Child
+	policy spd.Policy
+}
+
+// Policy is an installed policy, for people.
+type Policy struct {
+	Conn, Child       string
+	Mode              string // "TUNNEL", "PASS", "DROP"
+	Trap              bool
+	LocalTS, RemoteTS []spd.TrafficSelector
+}
+
+// Policies lists the installed traps and shunts, by name.
+func (e *Endpoint) Policies() []Policy {
+	p := &e.policies
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := make([]Policy, 0, len(p.installed))
+	for k, in := range p.installed {
+		all = append(all, Policy{
+			Conn: k.conn, Child: k.child, Mode: in.child.Mode.String(), Trap: in.policy.Action == spd.Trap,
+			LocalTS: in.policy.LocalTS, RemoteTS: in.policy.RemoteTS,
+		})
+	}
+	slices.SortFunc(all, func(a, b Policy) int { return compareKeys(childKey{a.Conn, a.Child}, childKey{b.Conn, b.Child}) })
+	return all
+}
+
+// InstallPolicy installs a child's trap, or its passthrough or drop policy.
+func (e *Endpoint) InstallPolicy(ctx context.Context, r InitiateRequest) error {
+	conn, child, err := e.find(r)
+	if err != nil {
+		return err
+	}
+	if child == nil {
+		return fmt.Errorf("goswan: no child is named")
+	}
+	return e.installPolicy(ctx, conn, child)
+}
+
+func (e *Endpoint) installPolicy(ctx context.Context, conn *core.Connection, child *core.Child) error {
+	policy, err := e.policyOf(ctx, conn, child)
+	if err != nil {
+		return err
+	}
+	key := childKey{conn.Name, child.Name}
+	p := &e.policies
+	p.mu.Lock()
+	old, had := p.installed[key]
+	p.installed[key] = installedPolicy{conn, child, policy}
+	err = e.publishPolicies()
+	p.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if had {
+		e.unroutePolicy(old.policy)
+	}
+	return e.routePolicy(policy)
+}
+
+// UninstallPolicy removes what InstallPolicy installed. SAs that it started stay.
+func (e *Endpoint) UninstallPolicy(r InitiateRequest) error {
+	p := &e.policies
+	p.mu.Lock()
+	var gone []installedPolicy
+	for k, in := range p.installed {
+		if k.child == r.Child && (r.IKE == "" || k.conn == r.IKE) {
+			gone = append(gone, in)
+			delete(p.installed, k)
+		}
+	}
+	err := e.publishPolicies()
+	p.mu.Unlock()
+	if len(gone) == 0 {
+		return fmt.Errorf("goswan: policy %q %w", r.Child, ErrNotFound)
+	}
+	for _, in := range gone {
+		e.unroutePolicy(in.policy)
+	}
+	return err
+}
+
+// publishPolicies gives the data path the current set; the caller holds the lock.
+func (e *Endpoint) publishPolicies() error {
+	all := make([]spd.Policy, 0, len(e.policies.installed))
+	for _, in := range e.policies.installed {
+		all = append(all, in.policy)
+	}
+	slices.SortFunc(all, func(a, b spd.Policy) int { return compareKeys(childKey{a.Conn, a.Name}, childKey{b.Conn, b.Name}) })
+	return e.engine.SetPolicies(all)
+}
+
+// policyOf is a child's policy with its dynamic selectors filled in.
+func (e *Endpoint) policyOf(ctx context.Context, conn *core.Connection, child *core.Child) (spd.Policy, error) {
+	policy := spd.Policy{Name: child.Name, Conn: conn.Name, Priority: child.Priority, Reqid: child.Reqid}
+	switch child.Mode {
+	case core.ModePass:
+		policy.Action = spd.Bypass
+	case core.ModeDrop:
+		policy.Action = spd.Drop
+	default:
+		policy.Action = spd.Trap
+	}
+	var local, remote netip.Addr
+	if hasDynamic(child.LocalTS) || hasDynamic(child.RemoteTS) {
+		from, to, err := e.outerAddresses(ctx, conn)
+		if err != nil {
+			return policy, fmt.Errorf("goswan: child %q has a dynamic traffic selector: %w", child.Name, err)
+		}
+		local, remote = from.Addr(), to.Addr()
+	}
+	policy.LocalTS = fillDynamic(child.LocalTS, local)
+	policy.RemoteTS = fillDynamic(child.RemoteTS, remote)
+	return policy, nil
+}
+
+func hasDynamic(all []core.Selector) bool {
+	for _, s := range all {
+		if s.Dynamic {
+			return true
+		}
+	}
+	return false
+}
+
+// fillDynamic puts an address where the configuration says `dynamic`.
+func fillDynamic(all []core.Selector, addr netip.Addr) []spd.TrafficSelector {
+	var out []spd.TrafficSelector
+	for _, s := range all {
+		ts := s.TS
+		if s.Dynamic {
+			ts.Start, ts.End = addr, addr
+		}
+		out = append(out, ts)
+	}
+	return out
+}
+
+// acquire starts the negotiation that a packet on a trap policy asks for, once at a time.
+func (e *Endpoint) acquire(k childKey, flow core.Flow) {
+	p := &e.policies
+	p.mu.Lock()
+	in, ok := p.installed[k]
+	busy := p.starting[k]
+	if ok && !busy {
+		p.starting[k] = true
+	}
+	p.mu.Unlock()
+	if !ok || busy {
+		return
+	}
+	e.background(func(ctx context.Context) {
+		err := e.initiate(ctx, in.conn, in.child, flow)
+		p.mu.Lock()
+		delete(p.starting, k)
+		p.mu.Unlock()
+		if err != nil && ctx.Err() == nil {
+			e.log.Warn("negotiation failed", zap.String("conn", k.conn), zap.String("child", k.child), zap.String("why", "a packet on its trap policy"), zap.Error(err))
+		}
+	})
+}
+
+// flowSelectors are a packet's selectors as traffic selectors of one address and one port each (RFC 7296 §2.9).
+func flowSelectors(f packet.Flow) core.Flow {
+	selector := func(addr netip.Addr, port uint16) spd.TrafficSelector {
+		ts := spd.TrafficSelector{Protocol: f.Protocol, EndPort: 65535, Start: addr, End: addr}
+		if f.Ports != packet.PortsOpaque {
+			ts.StartPort, ts.EndPort = port, port
+		}
+		return ts
+	}
+	return core.Flow{Local: selector(f.Src, f.SrcPort), Remote: selector(f.Dst, f.DstPort)}
+}

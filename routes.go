@@ -1,0 +1,99 @@
+package goswan
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+
+	"github.com/goswan/goswan/esp/spd"
+	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/tun/route"
+	"go.uber.org/zap"
+)
+
+// openRoutes takes over the host's routing for the device.
+func (e *Endpoint) openRoutes(c route.Config) error {
+	c.Device = e.device.Name()
+	table, err := route.Open(c)
+	if err != nil {
+		return err
+	}
+	e.routes = table
+	for _, warning := range table.Warnings() {
+		e.log.Warn(warning)
+	}
+	return nil
+}
+
+// routeChild leads what a Child SA protects into the device.
+func (e *Endpoint) routeChild(c core.ChildStatus) error {
+	return e.routeSelectors(c.LocalTS, c.RemoteTS)
+}
+
+func (e *Endpoint) unrouteChild(c core.ChildStatus) { e.unrouteSelectors(c.RemoteTS) }
+
+// routePolicy leads what a trap or a drop policy is for into the device, and what passes through away from it.
+func (e *Endpoint) routePolicy(p spd.Policy) error {
+	if e.routes == nil {
+		return nil
+	}
+	if p.Action != spd.Bypass {
+		return e.routeSelectors(p.LocalTS, p.RemoteTS)
+	}
+	var errs []error
+	for _, prefix := range prefixes(p.RemoteTS) {
+		errs = append(errs, e.routes.Throw(prefix))
+	}
+	return errors.Join(errs...)
+}
+
+func (e *Endpoint) unroutePolicy(p spd.Policy) {
+	if e.routes == nil {
+		return
+	}
+	if p.Action != spd.Bypass {
+		e.unrouteSelectors(p.RemoteTS)
+		return
+	}
+	for _, prefix := range prefixes(p.RemoteTS) {
+		if err := e.routes.Unthrow(prefix); err != nil {
+			e.log.Warn("route not removed", zap.Error(err))
+		}
+	}
+}
+
+// routeSelectors routes the remote selectors. The routes carry a source within the local selectors when the host owns
+// such an address, so that the host's own packets are within them too.
+func (e *Endpoint) routeSelectors(local, remote []spd.TrafficSelector) error {
+	if e.routes == nil {
+		return nil
+	}
+	var errs []error
+	for _, prefix := range prefixes(remote) {
+		source := e.routes.SourceWithin(prefix.Addr().Is4(), func(a netip.Addr) bool {
+			return slices.ContainsFunc(local, func(ts spd.TrafficSelector) bool { return ts.Start.Compare(a) <= 0 && a.Compare(ts.End) <= 0 })
+		})
+		errs = append(errs, e.routes.Route(prefix, source))
+	}
+	return errors.Join(errs...)
+}
+
+func (e *Endpoint) unrouteSelectors(remote []spd.TrafficSelector) {
+	if e.routes == nil {
+		return
+	}
+	for _, prefix := range prefixes(remote) {
+		if err := e.routes.Unroute(prefix); err != nil {
+			e.log.Warn("route not removed", zap.Error(err))
+		}
+	}
+}
+
+// prefixes are the prefixes that cover the selectors' addresses exactly.
+func prefixes(all []spd.TrafficSelector) []netip.Prefix {
+	var out []netip.Prefix
+	for _, ts := range all {
+		out = append(out, ts.Prefixes()...)
+	}
+	return out
+}

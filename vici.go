@@ -1,0 +1,295 @@
+package goswan
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/goswan/goswan/config"
+	"github.com/goswan/goswan/config/settings"
+	"github.com/goswan/goswan/ike/auth"
+	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/vici"
+)
+
+// viciShutdown is how long commands under way have to end when the control socket closes.
+const viciShutdown = 2 * time.Second
+
+// Control is a control socket.
+type Control struct {
+	server *vici.Server
+	ended  chan error
+	once   sync.Once
+	err    error
+}
+
+// ServeVICI opens a control socket, "unix:///run/charon.vici" or "tcp://127.0.0.1:4502", on which strongSwan's swanctl
+// and goswan's own commands control the endpoint. Connections that come by it are checked with loader; reload, which
+// may be nil, reads strongswan.conf anew.
+func (e *Endpoint) ServeVICI(uri string, loader config.Loader, reload func() error) (*Control, error) {
+	l, err := vici.Listen(uri)
+	if err != nil {
+		return nil, err
+	}
+	return e.serveVICI(l, loader, reload), nil
+}
+
+func (e *Endpoint) serveVICI(l net.Listener, loader config.Loader, reload func() error) *Control {
+	c := &Control{
+		server: vici.NewServer(vici.ServerConfig{Daemon: &viciDaemon{e: e, loader: loader, reload: reload}, Log: e.log}),
+		ended:  make(chan error, 1),
+	}
+	go func() { c.ended <- c.server.Serve(l) }()
+	return c
+}
+
+// Close ends the control socket and its clients; it may be called more than once.
+func (c *Control) Close() error {
+	c.once.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), viciShutdown)
+		defer cancel()
+		c.err = c.server.Shutdown(ctx)
+		if err := <-c.ended; !errors.Is(err, vici.ErrClosed) {
+			c.err = errors.Join(c.err, err)
+		}
+	})
+	return c.err
+}
+
+// viciDaemon is an endpoint as vici's clients see it.
+type viciDaemon struct {
+	e      *Endpoint
+	loader config.Loader
+	reload func() error
+}
+
+var _ vici.Daemon = (*viciDaemon)(nil)
+
+func (d *viciDaemon) Version() vici.Version {
+	return vici.Version{Daemon: "goswan", Version: Version}
+}
+
+func (d *viciDaemon) Stats() vici.Stats {
+	plugins := []string{"ikev2", "esp", "udp-encap", "psk", "swanctl", "vici", "updown"}
+	return vici.Stats{Since: d.e.started, Scheduled: d.e.ike.Timers(), Plugins: plugins}
+}
+
+func (d *viciDaemon) ReloadSettings() error {
+	if d.reload == nil {
+		return errors.New("this daemon has no strongswan.conf to reload")
+	}
+	return d.reload()
+}
+
+func (d *viciDaemon) IKESAs() []core.IKEStatus        { return d.e.IKESAs() }
+func (d *viciDaemon) Connections() []*core.Connection { return d.e.Catalog().Connections }
+
+func (d *viciDaemon) Policies() []vici.Policy {
+	p := &d.e.policies
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all []vici.Policy
+	for k, in := range p.installed {
+		all = append(all, vici.Policy{
+			Conn: k.conn, Child: k.child, Reqid: in.policy.Reqid, Mode: in.child.Mode, LocalTS: in.child.LocalTS, RemoteTS: in.child.RemoteTS,
+		})
+	}
+	slices.SortFunc(all, func(a, b vici.Policy) int {
+		return compareKeys(childKey{a.Conn, a.Child}, childKey{b.Conn, b.Child})
+	})
+	return all
+}
+
+func (d *viciDaemon) Pools() []vici.Pool {
+	var all []vici.Pool
+	for _, p := range d.e.Catalog().Pools {
+		base, size := poolRange(p.Addrs)
+		all = append(all, vici.Pool{Name: p.Name, Base: base, Size: size})
+	}
+	return all
+}
+
+func (d *viciDaemon) SharedIDs() []string {
+	var ids []string
+	for _, s := range d.e.Catalog().Secrets {
+		if s.Name != "" {
+			ids = append(ids, s.Name)
+		}
+	}
+	return ids
+}
+
+// warn logs what a loaded section says that changes nothing.
+func (d *viciDaemon) warn(all []config.Warning) {
+	for _, w := range all {
+		d.e.log.Warn(w.Error())
+	}
+}
+
+func (d *viciDaemon) LoadConnection(s *settings.Section) error {
+	conn, warnings, err := d.loader.Connection(s.Name, s)
+	d.warn(warnings)
+	if err != nil {
+		return err
+	}
+	d.e.change(func(c *core.Catalog) {
+		i := slices.IndexFunc(c.Connections, func(old *core.Connection) bool { return old.Name == conn.Name })
+		if i < 0 {
+			c.Connections = append(c.Connections, conn)
+			return
+		}
+		c.Connections[i] = conn
+	})
+	return nil
+}
+
+func (d *viciDaemon) UnloadConnection(name string) error {
+	found := false
+	d.e.change(func(c *core.Catalog) {
+		c.Connections = slices.DeleteFunc(c.Connections, func(conn *core.Connection) bool {
+			found = found || conn.Name == name
+			return conn.Name == name
+		})
+	})
+	if !found {
+		return fmt.Errorf("unload: connection '%s' not found", name)
+	}
+	return nil
+}
+
+func (d *viciDaemon) LoadShared(s vici.Shared) error {
+	loaded := &core.Secret{Name: s.ID, Kind: s.Kind, Key: s.Data}
+	for _, owner := range s.Owners {
+		id, err := auth.ParseIdentity(owner)
+		if err != nil {
+			return err
+		}
+		loaded.Owners = append(loaded.Owners, id)
+	}
+	d.e.change(func(c *core.Catalog) {
+		i := slices.IndexFunc(c.Secrets, func(old *core.Secret) bool { return s.ID != "" && old.Name == s.ID })
+		if i < 0 {
+			c.Secrets = append(c.Secrets, loaded)
+			return
+		}
+		c.Secrets[i] = loaded
+	})
+	return nil
+}
+
+func (d *viciDaemon) UnloadShared(id string) error {
+	d.e.change(func(c *core.Catalog) {
+		c.Secrets = slices.DeleteFunc(c.Secrets, func(s *core.Secret) bool { return id != "" && s.Name == id })
+	})
+	return nil
+}
+
+func (d *viciDaemon) ClearCredentials() error {
+	d.e.change(func(c *core.Catalog) { c.Secrets = nil })
+	return nil
+}
+
+func (d *viciDaemon) LoadPool(s *settings.Section) error {
+	pool, warnings, err := config.Pool(s.Name, s)
+	d.warn(warnings)
+	if err != nil {
+		return err
+	}
+	d.e.change(func(c *core.Catalog) {
+		c.Pools = append(slices.DeleteFunc(c.Pools, func(p *core.Pool) bool { return p.Name == pool.Name }), pool)
+	})
+	return nil
+}
+
+func (d *viciDaemon) UnloadPool(name string) error {
+	found := false
+	d.e.change(func(c *core.Catalog) {
+		c.Pools = slices.DeleteFunc(c.Pools, func(p *core.Pool) bool { found = found || p.Name == name; return p.Name == name })
+	})
+	if !found {
+		return fmt.Errorf("unload: pool '%s' not found", name)
+	}
+	return nil
+}
+
+func (d *viciDaemon) Initiate(ctx context.Context, conn, child string) error {
+	return d.e.Initiate(ctx, InitiateRequest{IKE: conn, Child: child})
+}
+
+func (d *viciDaemon) Terminate(ctx context.Context, sa vici.Target, force bool) error {
+	_, err := d.e.Terminate(ctx, SelectSAs{IKEID: sa.IKE, ChildID: sa.Child}, force)
+	return err
+}
+
+func (d *viciDaemon) Rekey(ctx context.Context, sa vici.Target) error {
+	_, err := d.e.Rekey(ctx, SelectSAs{IKEID: sa.IKE, ChildID: sa.Child})
+	return err
+}
+
+func (d *viciDaemon) InstallPolicy(ctx context.Context, conn, child string) error {
+	return d.e.InstallPolicy(ctx, InitiateRequest{IKE: conn, Child: child})
+}
+
+func (d *viciDaemon) UninstallPolicy(conn, child string) error {
+	return d.e.UninstallPolicy(InitiateRequest{IKE: conn, Child: child})
+}
+
+func (d *viciDaemon) Subscribe(f func(vici.Event)) (cancel func()) {
+	return d.e.Subscribe(func(ev Event) {
+		conn, id := d.e.ike.Current(ev.Lineage)
+		f(vici.Event{Conn: conn, IKE: id, What: ev.What})
+	})
+}
+
+// change replaces the configuration by a changed copy, as Load does.
+func (e *Endpoint) change(edit func(*core.Catalog)) {
+	e.loading.Lock()
+	defer e.loading.Unlock()
+	old := e.catalog.Load()
+	next := &core.Catalog{Connections: slices.Clone(old.Connections), Secrets: slices.Clone(old.Secrets), Pools: slices.Clone(old.Pools)}
+	edit(next)
+	e.replace(next)
+}
+
+// poolRange is a pool's first address and how many it has: `addrs` is a prefix, without its network and broadcast
+// addresses, or a range. config has checked it.
+func poolRange(addrs string) (base string, size uint64) {
+	if from, to, ok := strings.Cut(addrs, "-"); ok {
+		first, err1 := netip.ParseAddr(strings.TrimSpace(from))
+		last, err2 := netip.ParseAddr(strings.TrimSpace(to))
+		if err1 != nil || err2 != nil {
+			return "", 0
+		}
+		return first.String(), addressesBetween(first, last)
+	}
+	p, err := netip.ParsePrefix(strings.TrimSpace(addrs))
+	if err != nil {
+		return "", 0
+	}
+	hostBits := p.Addr().BitLen() - p.Bits()
+	if hostBits >= 63 {
+		return p.Addr().String(), math.MaxInt64
+	}
+	size = 1 << hostBits
+	if p.Addr() == p.Masked().Addr() && size > 2 {
+		size -= 2
+	}
+	return p.Addr().String(), size
+}
+
+// addressesBetween counts inclusively, up to what fits.
+func addressesBetween(first, last netip.Addr) uint64 {
+	a, b := first.As16(), last.As16()
+	if [8]byte(a[:8]) != [8]byte(b[:8]) {
+		return math.MaxInt64
+	}
+	return binary.BigEndian.Uint64(b[8:]) - binary.BigEndian.Uint64(a[8:]) + 1
+}
