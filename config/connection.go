@@ -74,7 +74,7 @@ func (d *decoder) connection(s *settings.Section, where at) *core.Connection {
 	c := &conn{Connection: core.Connection{
 		Name: s.Name, Source: position(s.At), ProposalsSource: position(s.At),
 		RemotePort: 500,
-		Mobike: true, KeyingTries: 1,
+		Mobike:     true, KeyingTries: 1,
 		ReauthTime: unset, RekeyTime: unset, OverTime: unset, RandTime: unset,
 	}}
 	if s.Name == "" || strings.ContainsAny(s.Name, "\r\n\x00") {

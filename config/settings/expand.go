@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// maxExpanded bounds the settings and sections of the tree without references.
+const maxExpanded = 1 << 24
+
 // expander puts what sections refer to in their place.
 //
 // A section is expanded from layers: itself, what it refers to in that order, what those refer to. For a key the first
@@ -26,7 +29,7 @@ func (p *parser) expand() {
 	e := &expander{
 		parser: p, root: p.doc.Root,
 		resolving: map[string]bool{}, resolved: map[string][]*Section{}, dangling: map[Position]bool{},
-		budget: 1<<18 + 16*p.settings,
+		budget: min(1<<20+256*p.settings, maxExpanded),
 	}
 	p.doc.Root = e.section([]*Section{e.root})
 	for _, s := range p.doc.Root.sections {

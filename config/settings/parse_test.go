@@ -230,6 +230,29 @@ func TestMultiplying(t *testing.T) {
 	}
 }
 
+// TestManyFromOneTemplate has many sections that say next to nothing themselves.
+func TestManyFromOneTemplate(t *testing.T) {
+	const many = 20000
+	var b strings.Builder
+	b.WriteString("t {\n")
+	for i := range 30 {
+		fmt.Fprintf(&b, "k%d = v\n s%d { k = v }\n", i, i)
+	}
+	b.WriteString("}\nconnections {\n")
+	for i := range many {
+		fmt.Fprintf(&b, "c%d : t { own = %d }\n", i, i)
+	}
+	b.WriteString("}\n")
+	doc, err := Parse("x", []byte(b.String()), memory{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := doc.Root.Section("connections").Sections()
+	if last := all[len(all)-1]; len(all) != many || len(last.Values()) != 31 || len(last.Sections()) != 30 {
+		t.Errorf("%d sections, the last with %d settings and %d sections; want %d, 31, 30", len(all), len(last.Values()), len(last.Sections()), many)
+	}
+}
+
 func TestParseFile(t *testing.T) {
 	_, err := ParseFile(t.TempDir() + "/none.conf")
 	if !errors.Is(err, fs.ErrNotExist) {
