@@ -1,0 +1,281 @@
+package ikev2
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/goswan/goswan/crypto/suite"
+	"github.com/goswan/goswan/esp/spd"
+	"github.com/goswan/goswan/ike/auth"
+	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/ike/ikev2/wire"
+)
+
+// reason makes a reason of this lineage.
+func (m *Machine) reason(kind core.Kind, phase int, text string) *core.Reason {
+	r := &core.Reason{Kind: kind, Phase: phase, Text: clip(text)}
+	if m.conn != nil {
+		r.Conn = m.conn.Name
+	}
+	return r
+}
+
+// reason makes a reason that became known with a message.
+func (sa *ikeSA) reason(kind core.Kind, phase int, exchange string, id uint32, text string) *core.Reason {
+	r := sa.m.reason(kind, phase, text)
+	r.Exchange, r.MessageID = exchange, id
+	return r
+}
+
+func (m *Machine) initReason(kind core.Kind, text string) *core.Reason {
+	r := m.reason(kind, 1, text)
+	r.Exchange = "IKE_SA_INIT"
+	return r
+}
+
+// kinds are the error notifies that have a kind of their own.
+var kinds = map[wire.NotifyType]core.Kind{
+	wire.NoProposalChosen: core.NoProposalChosen, wire.InvalidKEPayload: core.InvalidKEPayload,
+	wire.AuthenticationFailed: core.AuthenticationFailed, wire.TSUnacceptable: core.TSUnacceptable,
+	wire.InvalidSyntax: core.InvalidSyntax, wire.InvalidMajorVersion: core.InvalidMajorVersion,
+	wire.UnsupportedCriticalPayload: core.UnsupportedCritical, wire.InvalidSelectors: core.InvalidSelectors,
+	wire.NoAdditionalSAs: core.NoAdditionalSAs, wire.TemporaryFailure: core.TemporaryFailure,
+	wire.ChildSANotFound: core.ChildSANotFound, wire.SinglePairRequired: core.SinglePairRequired,
+	wire.InternalAddressFailure: core.InternalAddress,
+}
+
+// refusedBy is the reason that a peer's error notify is.
+func (sa *ikeSA) refusedBy(n *wire.Notify, phase int, msg *wire.Message) *core.Reason {
+	kind, known := kinds[n.NotifyType]
+	if !known {
+		kind = core.OtherNotify
+	}
+	r := sa.reason(kind, phase, msg.Exchange.String(), msg.MessageID, "the peer refused with "+n.NotifyType.String())
+	r.ByPeer = true
+	conn := sa.m.conn
+	if conn == nil || phase != 1 {
+		return r
+	}
+	switch kind {
+	case core.NoProposalChosen:
+		r.Offered = clip(proposals(conn.Proposals))
+		r.Fix = sa.m.fixProposals("")
+	case core.AuthenticationFailed:
+		r.Text = fmt.Sprintf("the peer refused us as %q when asked for %q", sa.localID, conn.Remote[0].ID)
+		r.Fix = fmt.Sprintf("compare the identities%s and the secret %s with the peer's", at(conn.Local[0].IDSource),
+			tell(sharedKeys(sa.m.env.Catalog(), sa.localID, conn.Remote[0].ID)))
+	}
+	return r
+}
+
+// fixProposals says where our IKE proposals stand.
+func (m *Machine) fixProposals(what string) string {
+	if what != "" {
+		what = " for " + what
+	}
+	return fmt.Sprintf("compare `proposals` of connection %s%s with the peer's%s", quoted(m.conn.Name), at(m.conn.ProposalsSource), what)
+}
+
+// noIKEProposal tells what was offered, what the closest connection accepts, and what to add.
+func (m *Machine) noIKEProposal(offers []suite.Proposal, candidates []*core.Connection, from core.Datagram) *core.Reason {
+	conn := candidates[0]
+	r := m.initReason(core.NoProposalChosen, fmt.Sprintf("no proposal in common with %s", from.Remote.Addr().Unmap()))
+	r.Conn = conn.Name
+	r.Offered, r.Acceptable = clip(orNothing(proposals(offers))), clip(proposals(conn.Proposals))
+	if add := suite.Nearest(offers, conn.Proposals).Add; add != "" {
+		r.Fix = fmt.Sprintf("add `%s` to `proposals` of connection %s%s", add, quoted(conn.Name), at(conn.ProposalsSource))
+	} else {
+		r.Fix = fmt.Sprintf("`proposals` of connection %s%s and the peer's have to meet", quoted(conn.Name), at(conn.ProposalsSource))
+	}
+	return r
+}
+
+func (m *Machine) noConnectionForAddresses(from core.Datagram) *core.Reason {
+	local, remote := from.Local.Addr().Unmap(), from.Remote.Addr().Unmap()
+	r := m.initReason(core.NoConnection, fmt.Sprintf("no connection is for %s...%s", local, remote))
+	r.Acceptable = describe(m.env.Catalog().Connections)
+	r.Fix = fmt.Sprintf("let `local_addrs` and `remote_addrs` of a connection take %s and %s", local, remote)
+	return r
+}
+
+func (sa *ikeSA) noConnectionForIdentities(idi, idr auth.Identity, id uint32) *core.Reason {
+	text := fmt.Sprintf("no connection is for the peer %q", idi)
+	if !idr.IsAny() {
+		text = fmt.Sprintf("no connection is for the peer %q that asks for %q", idi, idr)
+	}
+	r := sa.reason(core.NoConnection, 1, "IKE_AUTH", id, text)
+	r.Acceptable = describe(sa.opened.candidates)
+	r.Fix = "set `remote { id }`, and `local { id }` to what the peer asks for, in one of them"
+	return r
+}
+
+// noSecret tells that there is no pre-shared key for the two identities.
+func (sa *ikeSA) noSecret(conn *core.Connection, exchange string, id uint32, remote auth.Identity) *core.Reason {
+	r := sa.reason(core.NoSecret, 1, exchange, id, fmt.Sprintf("no pre-shared key for %q (myself) and %q", sa.localID, remote))
+	r.Fix = fmt.Sprintf("add `ike-… { id-1 = %s; secret = … }` to `secrets`", remote)
+	if conn != nil {
+		r.Conn = conn.Name
+	}
+	return r
+}
+
+func (sa *ikeSA) wrongIdentity(got auth.Identity, want core.Auth, id uint32) *core.Reason {
+	r := sa.reason(core.AuthenticationFailed, 1, "IKE_AUTH", id, fmt.Sprintf("the peer says it is %q, connection %s requires %q", got, quoted(sa.m.conn.Name), want.ID))
+	r.Offered, r.Acceptable = got.String(), want.ID.String()
+	r.Fix = fmt.Sprintf("set `id` of `remote`%s to %q, or the peer's own identity to %q", at(want.IDSource), got, want.ID)
+	return r
+}
+
+func (sa *ikeSA) wrongMethod(conn *core.Connection, method wire.AuthMethod, id uint32) *core.Reason {
+	want := conn.Remote[0]
+	r := sa.reason(core.AuthenticationFailed, 1, "IKE_AUTH", id, fmt.Sprintf("the peer authenticates by %s, connection %s requires a pre-shared key", method, quoted(conn.Name)))
+	r.Conn = conn.Name
+	r.Fix = "let the peer use a pre-shared key; `auth = psk` is required" + at(want.Source)
+	return r
+}
+
+// wrongProof tells whose AUTH did not fit which secrets.
+func (sa *ikeSA) wrongProof(conn *core.Connection, tried []*core.Secret, id uint32) *core.Reason {
+	r := sa.reason(core.AuthenticationFailed, 1, "IKE_AUTH", id,
+		fmt.Sprintf("the AUTH of %q for %q (myself) does not fit pre-shared key %s", sa.remoteID, sa.localID, tell(tried)))
+	r.Conn = conn.Name
+	r.Fix = "compare the secret with the peer's"
+	return r
+}
+
+// unsupported tells of a connection whose authentication this machine cannot do; nil if it can.
+func (sa *ikeSA) unsupported(conn *core.Connection) *core.Reason {
+	for _, side := range [][]core.Auth{conn.Local, conn.Remote} {
+		for i, a := range side {
+			if a.Method == core.AuthPSK && i == 0 {
+				continue
+			}
+			r := sa.reason(core.BadConfig, 1, "IKE_AUTH", 1, fmt.Sprintf("authentication by %q in round %d is not possible", a.Method, a.Round))
+			r.Conn = conn.Name
+			r.Fix = "use one round with `auth = psk`" + at(a.Source)
+			return r
+		}
+	}
+	return nil
+}
+
+// noChildProposal tells what was offered for ESP and what the child accepts.
+func (sa *ikeSA) noChildProposal(offers []suite.Proposal, cfg *core.Child, accepted []suite.Proposal, msg *wire.Message) *core.Reason {
+	r := sa.childReason(core.NoProposalChosen, cfg, msg, "no proposal in common")
+	r.Offered, r.Acceptable = clip(orNothing(proposals(offers))), clip(proposals(accepted))
+	where := fmt.Sprintf("`esp_proposals` of child %s%s", quoted(cfg.Name), at(cfg.ProposalsSource))
+	if add := suite.Nearest(offers, accepted).Add; add != "" {
+		r.Fix = fmt.Sprintf("add `%s` to %s", add, where)
+	} else {
+		r.Fix = where + " and the peer's have to meet"
+	}
+	return r
+}
+
+// noSelectors tells what was asked for and what each child has, local === remote as we see it.
+func (sa *ikeSA) noSelectors(conn *core.Connection, local, remote []spd.TrafficSelector, msg *wire.Message) *core.Reason {
+	r := sa.reason(core.TSUnacceptable, 2, msg.Exchange.String(), msg.MessageID, "no child has traffic selectors in common with the peer's")
+	r.Conn = conn.Name
+	r.Offered = clip(pair(local, remote))
+	var ours, places []string
+	for _, c := range conn.Children {
+		if c.Mode == core.ModeTunnel {
+			ours = append(ours, quoted(c.Name)+" "+pair(sa.selectors(c.LocalTS, sa.local), sa.selectors(c.RemoteTS, sa.remote)))
+			places = append(places, quoted(c.Name)+at(c.RemoteTSSource))
+		}
+	}
+	r.Acceptable = clip(orNothing(strings.Join(ours, "; ")))
+	r.Fix = clip("compare `local_ts` and `remote_ts` of child " + strings.Join(places, ", ") + " with the peer's")
+	return r
+}
+
+// childReason makes a reason about a Child SA.
+func (sa *ikeSA) childReason(kind core.Kind, cfg *core.Child, msg *wire.Message, text string) *core.Reason {
+	r := sa.reason(kind, 2, msg.Exchange.String(), msg.MessageID, text)
+	r.Child = cfg.Name
+	return r
+}
+
+// childRefused is the reason that a peer's refusal of a Child SA is.
+func (sa *ikeSA) childRefused(n *wire.Notify, o *childOffer, msg *wire.Message) *core.Reason {
+	r := sa.refusedBy(n, 2, msg)
+	r.Child = o.cfg.Name
+	switch r.Kind {
+	case core.NoProposalChosen, core.InvalidKEPayload:
+		r.Offered = clip(proposals(o.proposals))
+		r.Fix = fmt.Sprintf("compare `esp_proposals` of child %s%s with the peer's", quoted(o.cfg.Name), at(o.cfg.ProposalsSource))
+	case core.TSUnacceptable, core.SinglePairRequired:
+		r.Offered = clip(pair(o.local, o.remote))
+		r.Fix = fmt.Sprintf("compare `local_ts` and `remote_ts` of child %s%s with the peer's", quoted(o.cfg.Name), at(o.cfg.RemoteTSSource))
+	}
+	return r
+}
+
+// timeout tells how long who did not answer.
+func (sa *ikeSA) timeout(f *inFlight) *core.Reason {
+	phase := f.ladder.Phase
+	r := sa.reason(core.Timeout, phase, f.kind.String(), f.id, fmt.Sprintf("no answer from %s to %d transmissions within %s", sa.remote, f.sent, round(sa.m.now.Sub(f.first))))
+	switch {
+	case f.kind.String() == "IKE_SA_INIT":
+		r.Fix = fmt.Sprintf("check that %s is up, that UDP port %d reaches it, and that it accepts our address", sa.remote.Addr().Unmap(), sa.remote.Port())
+	case f.kind.String() == "IKE_AUTH":
+		r.Fix = fmt.Sprintf("the peer answered on port %d before: check that UDP port %d reaches it, and the peer's log", portIKE, sa.remote.Port())
+	}
+	return r
+}
+
+// at is " (file:line)" or "".
+func at(p core.Position) string {
+	if s := p.String(); s != "" {
+		return " (" + s + ")"
+	}
+	return ""
+}
+
+func quoted(s string) string { return `"` + s + `"` }
+
+func orNothing(s string) string {
+	if s == "" {
+		return "nothing"
+	}
+	return s
+}
+
+// pair prints the two sides of traffic selectors, ours first.
+func pair(local, remote []spd.TrafficSelector) string { return join(local) + " === " + join(remote) }
+
+// clip shortens what a peer made long.
+func clip(s string) string {
+	const most = 1024
+	if len(s) <= most {
+		return s
+	}
+	s = s[:most]
+	for !utf8.ValidString(s) {
+		s = s[:len(s)-1]
+	}
+	return s + "…"
+}
+
+func groupName(group uint16) string { return suite.Transform{Type: suite.KE, ID: group}.String() }
+
+// groups are the key exchanges of proposals in order; firstGroup is the one to begin with, 0 when there is none.
+func groups(list []suite.Proposal) []uint16 {
+	var all []uint16
+	for _, p := range list {
+		for _, t := range p.Of(suite.KE) {
+			if t.ID != 0 {
+				all = append(all, t.ID)
+			}
+		}
+	}
+	return all
+}
+
+func firstGroup(list []suite.Proposal) uint16 {
+	if all := groups(list); len(all) > 0 {
+		return all[0]
+	}
+	return 0
+}

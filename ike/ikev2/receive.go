@@ -1,0 +1,139 @@
+package ikev2
+
+import (
+	"errors"
+
+	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/ike/header"
+	"github.com/goswan/goswan/ike/ikev2/wire"
+)
+
+// request is a peer's request that passed its checks.
+type request struct {
+	msg  *wire.Message
+	from core.Datagram
+}
+
+// receive brings a datagram to its IKE SA. What is not for one of ours changes nothing.
+func (m *Machine) receive(d core.Datagram) {
+	h, err := header.Parse(d.Data)
+	if err != nil || int(h.Length) != len(d.Data) || h.Major != 2 {
+		m.logf("NET", 1, "received a datagram from %s that is not an IKEv2 message, ignored", endpoint(d.Remote))
+		return
+	}
+	if h.Exchange == header.IKESAInit {
+		m.receiveInit(h, d)
+		return
+	}
+	sa := m.find(h)
+	if sa == nil || sa.keys == nil {
+		m.logf("NET", 1, "received %s for no IKE SA, ignored", h)
+		return
+	}
+	if h.IsResponse() {
+		m.receiveResponse(sa, h, d)
+		return
+	}
+	m.receiveRequest(sa, h, d)
+}
+
+// open checks the integrity of a message and reads it. Without a message it was not the peer's, or is not for reading.
+func (m *Machine) open(sa *ikeSA, d core.Datagram) (*wire.Message, *wire.Error) {
+	msg, err := wire.Open(d.Data, sa.keys.in)
+	var bad *wire.Error
+	switch {
+	case err == nil:
+		return msg, nil
+	case errors.As(err, &bad) && bad.Protected:
+		return msg, bad
+	}
+	m.logf("ENC", 1, "%s from %s dropped: %v", sa.name(), endpoint(d.Remote), err)
+	return nil, nil
+}
+
+func (m *Machine) receiveResponse(sa *ikeSA, h header.Header, d core.Datagram) {
+	if !sa.awaits(h.Exchange, h.MessageID) {
+		m.logf("IKE", 2, "received %s, which is not awaited, ignored", h)
+		return
+	}
+	msg, bad := m.open(sa, d)
+	if msg == nil && bad == nil {
+		return
+	}
+	f := sa.inFlight
+	sa.inFlight = nil
+	sa.lastIn = m.now
+	if bad != nil {
+		m.unreadable(sa, f, bad)
+		return
+	}
+	m.received(msg, d)
+	f.exchange.response(sa, msg)
+}
+
+// unreadable ends an IKE SA whose peer sends what cannot be read. "INVALID_SYNTAX … in a response … the IKE SA is closed".
+func (m *Machine) unreadable(sa *ikeSA, f *inFlight, bad *wire.Error) {
+	reason := sa.reason(core.InvalidSyntax, 1, f.kind.String(), f.id, "the response cannot be read: "+bad.Error())
+	f.exchange.abort(m, sa, reason)
+	if sa != m.current {
+		m.forget(sa)
+		return
+	}
+	m.say(sa, wire.InvalidSyntax, reason)
+}
+
+func (m *Machine) receiveRequest(sa *ikeSA, h header.Header, d core.Datagram) {
+	v := sa.judge(h.MessageID)
+	if v == stale || (v == fresh && m.isGone(sa)) {
+		m.logf("IKE", 1, "received %s outside of the window, expected %d, ignored", h, sa.nextRecv)
+		return
+	}
+	msg, bad := m.open(sa, d)
+	if msg == nil && bad == nil {
+		return
+	}
+	if v == repeated {
+		sa.repeat(d)
+		return
+	}
+	sa.nextRecv++
+	sa.lastIn = m.now
+	req := &request{msg: msg, from: d}
+	if bad != nil {
+		m.refuseUnreadable(sa, h, req, bad)
+		return
+	}
+	m.follow(sa, d.Local, d.Remote)
+	m.received(msg, d)
+	m.answer(sa, req)
+}
+
+func (m *Machine) isGone(sa *ikeSA) bool {
+	for _, other := range m.gone {
+		if other == sa {
+			return true
+		}
+	}
+	return false
+}
+
+// refuseUnreadable answers a request that the peer itself sent but that cannot be read.
+//
+// A critical payload that we do not know costs the exchange alone (RFC 7296 §2.5); bad syntax in an authenticated message
+// is the end of the IKE SA (RFC 7296 §2.21.3).
+func (m *Machine) refuseUnreadable(sa *ikeSA, h header.Header, req *request, bad *wire.Error) {
+	if req.msg == nil {
+		req.msg = &wire.Message{Header: h}
+	}
+	m.logf("ENC", 1, "%s from %s refused: %v", h, endpoint(req.from.Remote), bad)
+	sa.respond(req, bad.Notify())
+	if bad.Reason == wire.Critical && sa.established() {
+		m.emit(core.Failed{Reason: sa.reason(core.UnsupportedCritical, 1, h.Exchange.String(), h.MessageID, bad.Error())})
+		return
+	}
+	kind := core.InvalidSyntax
+	if bad.Reason == wire.Critical {
+		kind = core.UnsupportedCritical
+	}
+	m.endAnswered(sa, sa.reason(kind, 1, h.Exchange.String(), h.MessageID, "the peer's request cannot be read: "+bad.Error()))
+}

@@ -1,0 +1,148 @@
+package ikev2
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/goswan/goswan/crypto/secret"
+	"github.com/goswan/goswan/crypto/suite"
+	"github.com/goswan/goswan/ike/auth"
+	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/ike/header"
+	"github.com/goswan/goswan/ike/ikev2/wire"
+)
+
+// ikeSA is one IKE SA.
+type ikeSA struct {
+	m         *Machine
+	id        uint32
+	initiator bool // of the exchange that made this IKE SA
+	state     core.IKEState
+
+	spiI, spiR    header.SPI
+	local, remote netip.AddrPort
+	nat           nat
+	localID       auth.Identity
+	remoteID      auth.Identity
+
+	set    suite.Set
+	keys   *keys // nil until IKE_SA_INIT is done
+	opened *opening
+	window
+
+	times   ikeTimes
+	lastIn  time.Time // authenticated message from the peer
+	lastOut time.Time // any datagram to the peer, for keepalives
+	reapAt  time.Time // when we delete it ourselves, or forget it; zero: never
+}
+
+// opening is what IKE_SA_INIT leaves for IKE_AUTH, wiped after it.
+type opening struct {
+	localMessage, remoteMessage []byte // RealMessage1 and RealMessage2 of RFC 7296 §2.15
+	ni, nr                      []byte
+	childless                   bool // the peer knows RFC 6023
+	candidates                  []*core.Connection
+	hashes                      []wire.HashAlgorithm // SIGNATURE_HASH_ALGORITHMS of the peer (RFC 7427 §4)
+}
+
+// newSA makes an IKE SA with an SPI of ours, and makes the SPI known.
+func (m *Machine) newSA(initiator bool) (*ikeSA, error) {
+	spi, err := m.newIKESPI()
+	if err != nil {
+		return nil, err
+	}
+	sa := &ikeSA{m: m, id: m.env.UniqueID(), initiator: initiator, state: core.IKECreated}
+	if initiator {
+		sa.spiI = spi
+	} else {
+		sa.spiR = spi
+	}
+	m.emit(core.AddSPI{SPI: spi})
+	return sa, nil
+}
+
+// newIKESPI draws an SPI that is not zero, which means none (RFC 7296 §2.6).
+func (m *Machine) newIKESPI() (header.SPI, error) {
+	var spi header.SPI
+	for spi.IsZero() {
+		if err := m.random(spi[:]); err != nil {
+			return spi, err
+		}
+	}
+	return spi, nil
+}
+
+func (sa *ikeSA) ourSPI() header.SPI {
+	if sa.initiator {
+		return sa.spiI
+	}
+	return sa.spiR
+}
+
+// established tells whether the peer is authenticated.
+func (sa *ikeSA) established() bool {
+	return sa.state != core.IKECreated && sa.state != core.IKEConnecting
+}
+
+// name is "office[1]", as people know it from strongSwan's log.
+func (sa *ikeSA) name() string { return fmt.Sprintf("%s[%d]", sa.m.connName(), sa.id) }
+
+func (m *Machine) connName() string {
+	if m.conn == nil {
+		return "(unnamed)"
+	}
+	return m.conn.Name
+}
+
+// message is a message of this IKE SA, in the clear.
+func (sa *ikeSA) message(kind header.ExchangeType, id uint32, response bool, payloads []wire.Payload) *wire.Message {
+	h := header.Header{Initiator: sa.spiI, Responder: sa.spiR, Major: 2, Exchange: kind, MessageID: id}
+	if sa.initiator {
+		h.Flags |= header.Initiator
+	}
+	if response {
+		h.Flags |= header.Response
+	}
+	return &wire.Message{Header: h, Payloads: payloads}
+}
+
+// protect is the message as octets, in an Encrypted payload.
+func (sa *ikeSA) protect(msg *wire.Message) []byte {
+	octets, err := wire.Seal(msg, sa.keys.out, sa.keys.ivs, nil)
+	if err != nil {
+		panic("ikev2: message that cannot be written: " + err.Error())
+	}
+	return octets
+}
+
+// send sends a message to the peer's current address.
+func (sa *ikeSA) send(ladder core.Message, octets []byte) {
+	sa.m.emitMessage(ladder)
+	sa.sendTo(sa.local, sa.remote, octets)
+}
+
+func (sa *ikeSA) sendTo(local, remote netip.AddrPort, octets []byte) {
+	sa.lastOut = sa.m.now
+	sa.m.logf("NET", 1, "sending packet: from %s to %s (%d bytes)", endpoint(local), endpoint(remote), len(octets))
+	sa.m.emit(core.Send{Datagram: core.Datagram{Local: local, Remote: remote, Data: append([]byte{}, octets...)}})
+}
+
+// wipe overwrites all secrets of the IKE SA.
+func (sa *ikeSA) wipe() {
+	if sa.inFlight != nil {
+		sa.inFlight.exchange.wipe()
+		sa.inFlight = nil
+	}
+	if sa.keys != nil {
+		sa.keys.wipe()
+		sa.keys = nil
+	}
+	sa.opened = nil
+}
+
+func wipeAll(all ...secret.Bytes) {
+	for _, b := range all {
+		b.Wipe()
+	}
+}
