@@ -13,6 +13,7 @@ import (
 // tools are what the lab runs, and the Debian packages they are in.
 var tools = []struct{ program, pkg string }{
 	{"ip", "iproute2"},
+	{"stdbuf", "coreutils"},
 	{"ping", "iputils-ping"},
 	{"nft", "nftables"},
 	{"tcpdump", "tcpdump"},
