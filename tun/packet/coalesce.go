@@ -25,7 +25,8 @@ type Coalescer struct {
 	behind  bool // Room gave the place behind pending
 	saved   [maxHeaders]byte
 
-	// The flow of pending.
+	// The flow of pending. Its headers are kept apart: those of a packet put behind a short one lie over them.
+	head    [maxHeaders]byte
 	segs    int
 	hdr, l4 int // lengths of all headers and of the IP header
 	size    int // payload of each segment but the last
@@ -112,6 +113,7 @@ func (c *Coalescer) begins(p []byte, v *View) bool {
 	c.hdr, c.l4, c.size, c.tcp, c.push = hdr, v.L4, len(p)-hdr, v.Protocol == ProtoTCP, 0
 	c.id = binary.BigEndian.Uint16(p[4:])
 	c.seq = binary.BigEndian.Uint32(l4[4:]) + uint32(c.size)
+	copy(c.head[:hdr], p)
 	return true
 }
 
@@ -120,7 +122,7 @@ func canonical(tcp []byte) bool { return tcp[16]&tcp[17] != 0xff }
 
 // joins says that p, which lies in Room, continues pending, such that cutting gives p again.
 func (c *Coalescer) joins(p []byte, v *View) bool {
-	q := c.pending.Buf[c.pending.Off:][:c.hdr]
+	q := c.head[:c.hdr]
 	n := len(p) - c.hdr
 	if n <= 0 || n > c.size || c.pending.Len+n > MaxPacket || v.Extended || v.Fragment || v.L4 != c.l4 || p[0] != q[0] {
 		return false
