@@ -35,19 +35,12 @@ type Charon struct {
 	HalfOpenLimit, IKESALimit int
 	InitiatorOnly             bool // ignore IKE_SA_INIT requests (initiator_only)
 
-	PreferConfiguredProposals bool          // as responder, our order of proposals counts (prefer_configured_proposals)
-	ReuseIKESA                bool          // a Child SA is put into an IKE SA that is there (reuse_ikesa)
-	InactivityCloseIKE        bool          // inactivity_close_ike
-	RetryInitiate             time.Duration // when host names cannot be resolved; 0 never (retry_initiate_interval)
-	ReplayWindow              int           // of children that do not set their own (replay_window)
+	ReuseIKESA   bool // a Child SA is put into an IKE SA that is there (reuse_ikesa)
+	ReplayWindow int  // of children that do not set their own (replay_window)
 
-	InstallRoutes      bool   // install_routes
-	RoutingTable       int    // routing_table: 220
-	RoutingTablePrio   int    // routing_table_prio: 220
-	InstallVirtualIP   bool   // install_virtual_ip
-	InstallVirtualIPOn string // install_virtual_ip_on
-
-	User, Group string // to run as after the start
+	InstallRoutes    bool // install_routes
+	RoutingTable     int  // routing_table: 220
+	RoutingTablePrio int  // routing_table_prio: 220
 
 	Logs []LogFile
 	// VICI is the URI of the control socket: unix:///path or tcp://host:port (plugins.vici.socket).
@@ -56,8 +49,6 @@ type Charon struct {
 	Socket string
 	// TUN is the name of the TUN device (goswan.tun); "" is the default.
 	TUN string
-	// DNSHandler passes DNS servers to updown scripts (plugins.updown.dns_handler).
-	DNSHandler bool
 
 	denialProtection bool
 }
@@ -69,7 +60,7 @@ type LogFile struct {
 	Default int
 	Levels  map[string]int
 
-	Append, FlushLine, IKEName, LogLevel, JSON bool
+	Append bool
 
 	TimeFormat    string // of strftime(3); "" is no time
 	TimePrecision string // "", "ms" or "us"
@@ -82,8 +73,8 @@ func DefaultCharon() *Charon {
 		Settings: core.DefaultSettings(),
 		Port:     500, PortNATT: 4500,
 		CookieThreshold: 30, CookieThresholdIP: 3, BlockThreshold: 5,
-		PreferConfiguredProposals: true, ReuseIKESA: true, ReplayWindow: DefaultReplayWindow,
-		InstallRoutes: true, RoutingTable: 220, RoutingTablePrio: 220, InstallVirtualIP: true,
+		ReuseIKESA: true, ReplayWindow: DefaultReplayWindow,
+		InstallRoutes: true, RoutingTable: 220, RoutingTablePrio: 220,
 		VICI: DefaultSocket, denialProtection: true,
 	}
 }
@@ -167,10 +158,8 @@ var charonSettings = []key[Charon]{
 	{"keep_alive", seconds(func(c *Charon) *time.Duration { return &c.KeepAlive }, 0)},
 	{"half_open_timeout", seconds(func(c *Charon) *time.Duration { return &c.HalfOpenTimeout }, time.Second)},
 	{"delete_rekeyed_delay", seconds(func(c *Charon) *time.Duration { return &c.DeleteRekeyedDelay }, 0)},
-	{"fragment_size", readFragmentSize},
 	{"close_ike_on_child_failure", boolean(func(c *Charon) *bool { return &c.CloseIKEOnChildFailure })},
 	{"make_before_break", boolean(func(c *Charon) *bool { return &c.MakeBeforeBreak })},
-	{"max_ikev1_exchanges", number(func(c *Charon) *int { return &c.MaxIKEv1Exchanges }, 0, 1<<16)},
 	{"port", number(func(c *Charon) *uint16 { return &c.Port }, 0, 65535)},
 	{"port_nat_t", number(func(c *Charon) *uint16 { return &c.PortNATT }, 0, 65535)},
 	{"cookie_threshold", number(func(c *Charon) *int { return &c.CookieThreshold }, 0, 1<<31-1)},
@@ -180,21 +169,13 @@ var charonSettings = []key[Charon]{
 	{"init_limit_half_open", number(func(c *Charon) *int { return &c.HalfOpenLimit }, 0, 1<<31-1)},
 	{"ikesa_limit", number(func(c *Charon) *int { return &c.IKESALimit }, 0, 1<<31-1)},
 	{"initiator_only", boolean(func(c *Charon) *bool { return &c.InitiatorOnly })},
-	{"prefer_configured_proposals", boolean(func(c *Charon) *bool { return &c.PreferConfiguredProposals })},
 	{"reuse_ikesa", boolean(func(c *Charon) *bool { return &c.ReuseIKESA })},
-	{"inactivity_close_ike", boolean(func(c *Charon) *bool { return &c.InactivityCloseIKE })},
-	{"retry_initiate_interval", seconds(func(c *Charon) *time.Duration { return &c.RetryInitiate }, 0)},
 	{"replay_window", number(func(c *Charon) *int { return &c.ReplayWindow }, 0, maxReplayWindow)},
 	{"install_routes", boolean(func(c *Charon) *bool { return &c.InstallRoutes })},
 	{"routing_table", number(func(c *Charon) *int { return &c.RoutingTable }, 0, math.MaxUint32)},
 	{"routing_table_prio", number(func(c *Charon) *int { return &c.RoutingTablePrio }, 0, math.MaxInt32)},
-	{"install_virtual_ip", boolean(func(c *Charon) *bool { return &c.InstallVirtualIP })},
-	{"install_virtual_ip_on", text(func(c *Charon) *string { return &c.InstallVirtualIPOn })},
-	{"user", text(func(c *Charon) *string { return &c.User })},
-	{"group", text(func(c *Charon) *string { return &c.Group })},
 	{"tun", readTUN},
 	{"plugins.vici.socket", socket(func(c *Charon) *string { return &c.VICI })},
-	{"plugins.updown.dns_handler", boolean(func(c *Charon) *bool { return &c.DNSHandler })},
 	// Our data path always lets a selector cover the peer's own address.
 	{"plugins.kernel-libipsec.allow_peer_ts", func(_ *Charon, v settings.Value) error { _, err := parseBool(v); return err }},
 }
@@ -286,15 +267,6 @@ func readRetransmitBase(c *Charon, v settings.Value) error {
 	}
 	c.RetransmitBase = base
 	return nil
-}
-
-// readFragmentSize takes 0 for the default. An IPv4 host need not take more than 576 octets (RFC 791 §3.1).
-func readFragmentSize(c *Charon, v settings.Value) error {
-	if v.Text == "0" {
-		c.FragmentSize = core.DefaultSettings().FragmentSize
-		return nil
-	}
-	return number(func(c *Charon) *int { return &c.FragmentSize }, 576, 65535)(c, v)
 }
 
 func readTUN(c *Charon, v settings.Value) error {

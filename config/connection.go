@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -31,14 +32,15 @@ var connectionTable = table[conn]{
 		{"pools", readPools},
 		{"aggressive", ikev1Only(func(c *conn) *bool { return &c.Aggressive }, false)},
 		{"pull", ikev1Only(func(*conn) *bool { return new(bool) }, true)},
-		{"dscp", readDSCP},
+		{"dscp", notObeyed(readDSCP, "IKE packets are sent without a DSCP", "000000", "0")},
 		{"encap", boolean(func(c *conn) *bool { return &c.Encap })},
-		{"mobike", boolean(func(c *conn) *bool { return &c.Mobike })},
+		{"mobike", notObeyed(boolean(func(c *conn) *bool { return &c.Mobike }), "MOBIKE (RFC 4555) is not offered to peers", "no")},
 		{"dpd_delay", span(func(c *conn) *time.Duration { return &c.DPDDelay })},
 		{"dpd_timeout", readDPDTimeout},
-		{"fragmentation", oneOf(func(c *conn) *core.Fragmentation { return &c.Fragmentation },
+		{"fragmentation", notObeyed(oneOf(func(c *conn) *core.Fragmentation { return &c.Fragmentation },
 			word[core.Fragmentation]{"yes", core.FragmentYes}, word[core.Fragmentation]{"accept", core.FragmentAccept},
-			word[core.Fragmentation]{"force", core.FragmentForce}, word[core.Fragmentation]{"no", core.FragmentNo})},
+			word[core.Fragmentation]{"force", core.FragmentForce}, word[core.Fragmentation]{"no", core.FragmentNo}),
+			"IKE messages are not fragmented (RFC 7383)", "no")},
 		{"childless", oneOf(func(c *conn) *core.Childless { return &c.Childless },
 			word[core.Childless]{"allow", core.ChildlessAllow}, word[core.Childless]{"prefer", core.ChildlessPrefer},
 			word[core.Childless]{"force", core.ChildlessForce}, word[core.Childless]{"never", core.ChildlessNever})},
@@ -126,6 +128,9 @@ func (d *decoder) checkConnection(c *conn, where at) {
 	if c.initiates() && !c.namesPeer() {
 		d.report(where, warning("write the peer's address or host name into remote_addrs, or use start_action = trap",
 			"start_action = start, but remote_addrs names nobody to initiate to"))
+	}
+	if c.LocalPort != d.Charon.Port {
+		d.report(where, warning(fmt.Sprintf("set charon.port = %d in strongswan.conf instead", c.LocalPort), "local_port %d has no effect in goswan: it listens on one port", c.LocalPort))
 	}
 	if len(c.Children) == 0 && c.Childless == core.ChildlessNever {
 		d.report(where, warning("add a section to children, or allow childless", "no children, and childless = never: nothing can be negotiated"))

@@ -19,10 +19,7 @@ var logFileTable = table[LogFile]{
 		{"path", text(func(l *LogFile) *string { return &l.Path })},
 		{"default", func(l *LogFile, v settings.Value) (err error) { l.Default, err = parseLevel(v); return err }},
 		{"append", boolean(func(l *LogFile) *bool { return &l.Append })},
-		{"flush_line", boolean(func(l *LogFile) *bool { return &l.FlushLine })},
-		{"ike_name", boolean(func(l *LogFile) *bool { return &l.IKEName })},
-		{"json", boolean(func(l *LogFile) *bool { return &l.JSON })},
-		{"log_level", boolean(func(l *LogFile) *bool { return &l.LogLevel })},
+		{"flush_line", func(_ *LogFile, v settings.Value) error { _, err := parseBool(v); return err }}, // each line is
 		{"time_format", text(func(l *LogFile) *string { return &l.TimeFormat })},
 		{"time_precision", oneOf(func(l *LogFile) *string { return &l.TimePrecision }, word[string]{"ms", "ms"}, word[string]{"us", "us"})},
 		{"time_add_ms", func(l *LogFile, v settings.Value) error {
@@ -50,6 +47,8 @@ func (r *charonReader) logFile(s *settings.Section, where at) {
 			level, err := parseLevel(v)
 			r.report(where.key(v), err)
 			log.Levels[v.Key] = level
+		case slices.Contains([]string{"ike_name", "json", "log_level"}, v.Key):
+			r.ignored = append(r.ignored, settings.Value{Key: where.key(v).path, At: v.At})
 		case slices.Contains(logFileTable.keyNames(), v.Key):
 			known.Set(v.Key, v.Text, v.At)
 		default:

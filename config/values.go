@@ -183,6 +183,17 @@ func noEffect[T any](why string, harmless ...string) func(*T, settings.Value) er
 	}
 }
 
+// notObeyed is a key that is read, and that nothing obeys in this version; anyway are the values that ask for what
+// happens anyway.
+func notObeyed[T any](read func(*T, settings.Value) error, why string, anyway ...string) func(*T, settings.Value) error {
+	return func(into *T, v settings.Value) error {
+		if err := read(into, v); err != nil || isOff(v, anyway) {
+			return err
+		}
+		return warning("", "has no effect in this version of goswan: %s", why)
+	}
+}
+
 // silent is a key whose value is checked and means what goswan does anyway.
 func silent[T any](words ...string) func(*T, settings.Value) error {
 	rows := make([]word[struct{}], len(words))
