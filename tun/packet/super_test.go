@@ -11,68 +11,6 @@ import (
 	"github.com/goswan/goswan/tun/packet"
 )
 
-// tcp is an IP packet with a TCP segment and right checksums; options has a multiple of four octets.
-func tcp(src, dst string, sport, dport uint16, seq, ack uint32, flags byte, options []byte, data string) []byte {
-	h := make([]byte, 20, 60)
-	binary.BigEndian.PutUint16(h, sport)
-	binary.BigEndian.PutUint16(h[2:], dport)
-	binary.BigEndian.PutUint32(h[4:], seq)
-	binary.BigEndian.PutUint32(h[8:], ack)
-	h[12], h[13] = byte(20+len(options))<<2, flags
-	binary.BigEndian.PutUint16(h[14:], 500)
-	h = append(append(h, options...), data...)
-	return esptest.IP(src, dst, packet.ProtoTCP, h)
-}
-
-// setID sets the identification of an IPv4 packet and mends its header checksum.
-func setID(p []byte, id uint16) []byte {
-	if p[0]>>4 == 4 {
-		binary.BigEndian.PutUint16(p[4:], id)
-		mend(p)
-	}
-	return p
-}
-
-func mend(p []byte) {
-	p[10], p[11] = 0, 0
-	binary.BigEndian.PutUint16(p[10:], ^esptest.Sum(p[:int(p[0]&15)*4], 0))
-}
-
-// stream is n TCP segments of one flow as the sender made them, all of size but the last.
-func stream(src, dst string, n, size, last int, flags, lastFlags byte) [][]byte {
-	var list [][]byte
-	for i := range n {
-		f, s := flags, size
-		if i == n-1 {
-			f, s = lastFlags, last
-		}
-		p := tcp(src, dst, 5000, 80, uint32(1000+i*size), 77, f, []byte{1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8}, pattern(i, s))
-		list = append(list, setID(p, uint16(0xfffe+i)))
-	}
-	return list
-}
-
-func pattern(seed, n int) string {
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(seed*31 + i*7)
-	}
-	return string(b)
-}
-
-// datagrams is n UDP datagrams of one flow.
-func datagrams(src, dst string, n, size, last int) [][]byte {
-	var list [][]byte
-	for i := range n {
-		s := size
-		if i == n-1 {
-			s = last
-		}
-		list = append(list, setID(esptest.UDP(src, dst, 5000, 53, []byte(pattern(i, s))), uint16(0xfffe+i)))
-	}
-	return list
-}
-
 // written is what a Coalescer handed on.
 type written struct {
 	data []byte
@@ -173,7 +111,7 @@ func TestJoinsAndCuts(t *testing.T) {
 	change := func(list [][]byte, i, at int, x byte) [][]byte {
 		list[i][at] ^= x
 		if list[i][0]>>4 == 4 {
-			mend(list[i])
+			esptest.Mend(list[i])
 		}
 		return list
 	}
@@ -182,34 +120,34 @@ func TestJoinsAndCuts(t *testing.T) {
 		list   [][]byte
 		supers int
 	}{
-		{"TCP", stream(a4, b4, 40, 1000, 1000, ack, ack), 1},
-		{"TCP in IPv6", stream(a6, b6, 40, 1000, 1000, ack, ack), 1},
-		{"TCP with a short end", stream(a4, b4, 10, 1001, 3, ack, psh), 1},
-		{"TCP with ECE", stream(a4, b4, 10, 100, 100, ece, ece), 1},
-		{"TCP of one octet each", stream(a4, b4, 10, 1, 1, ack, ack), 1},
-		{"64 KB of TCP", stream(a4, b4, 60, 1400, 1400, ack, ack), 2},
-		{"64 KB of TCP in IPv6", stream(a6, b6, 60, 1400, 1400, ack, ack), 2},
-		{"more than 64 packets", stream(a4, b4, 70, 100, 100, ack, ack), 2},
-		{"every segment pushed", stream(a4, b4, 3, 100, 100, psh, psh), 3},
-		{"acknowledgements", stream(a4, b4, 3, 0, 0, ack, ack), 3},
-		{"FIN goes alone", stream(a4, b4, 3, 100, 100, ack, 0x11), 2},
-		{"CWR goes alone", stream(a4, b4, 3, 100, 100, 0x90, ack), 3},
-		{"a longer one starts anew", stream(a4, b4, 3, 100, 101, ack, ack), 2},
-		{"UDP", datagrams(a4, b4, 40, 1000, 1000), 1},
-		{"UDP in IPv6", datagrams(a6, b6, 40, 1000, 7), 1},
-		{"UDP of one octet each", datagrams(a6, b6, 40, 1, 1), 1},
-		{"UDP without data", datagrams(a4, b4, 3, 0, 0), 3},
-		{"an identification that does not count", append(datagrams(a4, b4, 3, 10, 10), datagrams(a4, b4, 3, 10, 10)...), 2},
-		{"two flows in turn", interleave(stream(a4, b4, 3, 10, 10, ack, ack), datagrams(a4, b4, 3, 10, 10)), 6},
-		{"a change of TTL", change(datagrams(a4, b4, 3, 10, 10), 1, 8, 1), 3},
-		{"a change of TOS", change(datagrams(a4, b4, 3, 10, 10), 2, 1, 4), 2},
-		{"a change of DF", change(datagrams(a4, b4, 3, 10, 10), 2, 6, 0x40), 2},
-		{"a change of the Flow Label", change(datagrams(a6, b6, 3, 10, 10), 2, 3, 4), 2},
-		{"a change of the Hop Limit", change(datagrams(a6, b6, 3, 10, 10), 2, 7, 4), 2},
-		{"a wrong TCP checksum", change(stream(a4, b4, 3, 10, 10, ack, ack), 1, 60, 1), 3},
-		{"a wrong TCP checksum first", change(stream(a4, b4, 3, 10, 10, ack, ack), 0, 60, 1), 2},
-		{"a wrong UDP checksum", change(datagrams(a4, b4, 3, 10, 10), 2, 30, 1), 2},
-		{"fragments", change(datagrams(a4, b4, 3, 10, 10), 1, 7, 1), 3},
+		{"TCP", esptest.Stream(a4, b4, 40, 1000, 1000, ack, ack), 1},
+		{"TCP in IPv6", esptest.Stream(a6, b6, 40, 1000, 1000, ack, ack), 1},
+		{"TCP with a short end", esptest.Stream(a4, b4, 10, 1001, 3, ack, psh), 1},
+		{"TCP with ECE", esptest.Stream(a4, b4, 10, 100, 100, ece, ece), 1},
+		{"TCP of one octet each", esptest.Stream(a4, b4, 10, 1, 1, ack, ack), 1},
+		{"64 KB of TCP", esptest.Stream(a4, b4, 60, 1400, 1400, ack, ack), 2},
+		{"64 KB of TCP in IPv6", esptest.Stream(a6, b6, 60, 1400, 1400, ack, ack), 2},
+		{"more than 64 packets", esptest.Stream(a4, b4, 70, 100, 100, ack, ack), 2},
+		{"every segment pushed", esptest.Stream(a4, b4, 3, 100, 100, psh, psh), 3},
+		{"acknowledgements", esptest.Stream(a4, b4, 3, 0, 0, ack, ack), 3},
+		{"FIN goes alone", esptest.Stream(a4, b4, 3, 100, 100, ack, 0x11), 2},
+		{"CWR goes alone", esptest.Stream(a4, b4, 3, 100, 100, 0x90, ack), 3},
+		{"a longer one starts anew", esptest.Stream(a4, b4, 3, 100, 101, ack, ack), 2},
+		{"UDP", esptest.Datagrams(a4, b4, 40, 1000, 1000), 1},
+		{"UDP in IPv6", esptest.Datagrams(a6, b6, 40, 1000, 7), 1},
+		{"UDP of one octet each", esptest.Datagrams(a6, b6, 40, 1, 1), 1},
+		{"UDP without data", esptest.Datagrams(a4, b4, 3, 0, 0), 3},
+		{"an identification that does not count", append(esptest.Datagrams(a4, b4, 3, 10, 10), esptest.Datagrams(a4, b4, 3, 10, 10)...), 2},
+		{"two flows in turn", interleave(esptest.Stream(a4, b4, 3, 10, 10, ack, ack), esptest.Datagrams(a4, b4, 3, 10, 10)), 6},
+		{"a change of TTL", change(esptest.Datagrams(a4, b4, 3, 10, 10), 1, 8, 1), 3},
+		{"a change of TOS", change(esptest.Datagrams(a4, b4, 3, 10, 10), 2, 1, 4), 2},
+		{"a change of DF", change(esptest.Datagrams(a4, b4, 3, 10, 10), 2, 6, 0x40), 2},
+		{"a change of the Flow Label", change(esptest.Datagrams(a6, b6, 3, 10, 10), 2, 3, 4), 2},
+		{"a change of the Hop Limit", change(esptest.Datagrams(a6, b6, 3, 10, 10), 2, 7, 4), 2},
+		{"a wrong TCP checksum", change(esptest.Stream(a4, b4, 3, 10, 10, ack, ack), 1, 60, 1), 3},
+		{"a wrong TCP checksum first", change(esptest.Stream(a4, b4, 3, 10, 10, ack, ack), 0, 60, 1), 2},
+		{"a wrong UDP checksum", change(esptest.Datagrams(a4, b4, 3, 10, 10), 2, 30, 1), 2},
+		{"fragments", change(esptest.Datagrams(a4, b4, 3, 10, 10), 1, 7, 1), 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			supers := coalesce(t, tt.list)
@@ -231,14 +169,14 @@ func interleave(a, b [][]byte) [][]byte {
 
 // TestWrongIPChecksum: a wrong IPv4 header checksum stays wrong, the inner host is to see it.
 func TestWrongIPChecksum(t *testing.T) {
-	list := datagrams(a4, b4, 4, 10, 10)
+	list := esptest.Datagrams(a4, b4, 4, 10, 10)
 	list[2][10] ^= 1
 	same(t, again(t, list), list)
 }
 
 // TestUDPWithoutChecksum: no checksum stays none.
 func TestUDPWithoutChecksum(t *testing.T) {
-	list := datagrams(a4, b4, 4, 10, 10)
+	list := esptest.Datagrams(a4, b4, 4, 10, 10)
 	for _, p := range list {
 		p[26], p[27] = 0, 0
 	}
@@ -247,7 +185,7 @@ func TestUDPWithoutChecksum(t *testing.T) {
 
 // TestOtherZero: a TCP checksum of 0xffff is right where 0 is computed, and must not become 0.
 func TestOtherZero(t *testing.T) {
-	list := stream(a4, b4, 3, 100, 100, 0x10, 0x10)
+	list := esptest.Stream(a4, b4, 3, 100, 100, 0x10, 0x10)
 	for _, p := range list {
 		// Make the sum come out as 0xffff by what the data adds.
 		binary.BigEndian.PutUint16(p[36:], 0)
@@ -271,15 +209,21 @@ func TestSegmentOfKernel(t *testing.T) {
 			name string
 			want [][]byte
 		}{
-			{"TCP with CWR, PSH and FIN", cwr(stream(addrs[0], addrs[1], 5, 777, 31, 0x10, 0x19))},
-			{"UDP", datagrams(addrs[0], addrs[1], 5, 777, 31)},
-			{"UDP of odd size", datagrams(addrs[0], addrs[1], 9, 3, 1)},
+			{"TCP with CWR, PSH and FIN", cwr(esptest.Stream(addrs[0], addrs[1], 5, 777, 31, 0x10, 0x19))},
+			{"UDP", esptest.Datagrams(addrs[0], addrs[1], 5, 777, 31)},
+			{"UDP of odd size", esptest.Datagrams(addrs[0], addrs[1], 9, 3, 1)},
 		} {
 			t.Run(fmt.Sprint(tt.name, " ", addrs[0]), func(t *testing.T) {
-				same(t, segment(t, kernel(tt.want)), tt.want)
+				same(t, segment(t, kernelSuper(tt.want)), tt.want)
 			})
 		}
 	}
+}
+
+// kernelSuper is what a kernel hands over for packets of one flow.
+func kernelSuper(list [][]byte) written {
+	data, gso := esptest.Super(list)
+	return written{data, gso}
 }
 
 // cwr sets CWR in the first packet.
@@ -295,49 +239,10 @@ func cwr(list [][]byte) [][]byte {
 	return list
 }
 
-// kernel makes the super-packet for packets of one flow: the flags of all of them and a partial checksum.
-func kernel(list [][]byte) written {
-	first := list[0]
-	w := written{data: bytes.Clone(first)}
-	l4, protocol, addresses := 20, first[9], first[12:20]
-	if first[0]>>4 == 6 {
-		l4, protocol, addresses = 40, first[6], first[8:40]
-	}
-	hdr := l4 + 8
-	w.gso = packet.GSO{Type: packet.GSOUDP, NeedsCsum: true, CsumStart: uint16(l4), CsumOffset: 6}
-	if protocol == packet.ProtoTCP {
-		hdr = l4 + int(first[l4+12]>>4)*4
-		w.gso.Type, w.gso.CsumOffset = packet.GSOTCP4, 16
-		if l4 == 40 {
-			w.gso.Type = packet.GSOTCP6
-		}
-	}
-	w.gso.HdrLen, w.gso.Size = uint16(hdr), uint16(len(first)-hdr)
-	for _, p := range list[1:] {
-		w.data = append(w.data, p[hdr:]...)
-		if protocol == packet.ProtoTCP {
-			w.data[l4+13] |= p[l4+13]
-		}
-	}
-	n := len(w.data)
-	if l4 == 20 {
-		binary.BigEndian.PutUint16(w.data[2:], uint16(n))
-		mend(w.data)
-	} else {
-		binary.BigEndian.PutUint16(w.data[4:], uint16(n-40))
-	}
-	if protocol == packet.ProtoUDP {
-		binary.BigEndian.PutUint16(w.data[l4+4:], uint16(n-l4))
-	}
-	pseudo := append(bytes.Clone(addresses), 0, protocol, byte((n-l4)>>8), byte(n-l4))
-	binary.BigEndian.PutUint16(w.data[l4+int(w.gso.CsumOffset):], esptest.Sum(pseudo, 0))
-	return w
-}
-
 // TestSegmentBehindRoutingHeader: the partial checksum covers the final destination, which is not the header's.
 func TestSegmentBehindRoutingHeader(t *testing.T) {
-	final := datagrams(a6, b6, 4, 100, 50)
-	w := kernel(final)
+	final := esptest.Datagrams(a6, b6, 4, 100, 50)
+	w := kernelSuper(final)
 	via := "fd99::9"
 	routed := func(p []byte) []byte {
 		h := append([]byte{17, 2, 4, 1, 0, 0, 0, 0}, p[24:40]...) // RFC 8754: one segment left
@@ -358,7 +263,7 @@ func TestSegmentBehindRoutingHeader(t *testing.T) {
 }
 
 func TestStartRefuses(t *testing.T) {
-	good := kernel(stream(a4, b4, 3, 100, 100, 0x10, 0x10))
+	good := kernelSuper(esptest.Stream(a4, b4, 3, 100, 100, 0x10, 0x10))
 	for name, spoil := range map[string]func(*written){
 		"no size":                   func(w *written) { w.gso.Size = 0 },
 		"UDP that is TCP":           func(w *written) { w.gso.Type = packet.GSOUDP },
@@ -391,17 +296,17 @@ func TestStartRefuses(t *testing.T) {
 }
 
 func TestSuperWithoutPayload(t *testing.T) {
-	w := kernel(stream(a4, b4, 1, 100, 0, 0x10, 0x10))
+	w := kernelSuper(esptest.Stream(a4, b4, 1, 100, 0, 0x10, 0x10))
 	w.gso.Size = 100
-	same(t, segment(t, w), stream(a4, b4, 1, 100, 0, 0x10, 0x10))
+	same(t, segment(t, w), esptest.Stream(a4, b4, 1, 100, 0, 0x10, 0x10))
 }
 
 func TestComplete(t *testing.T) {
 	for _, want := range [][]byte{
-		stream(a4, b4, 1, 0, 100, 0, 0x10)[0], stream(a6, b6, 1, 0, 101, 0, 0x10)[0],
-		datagrams(a4, b4, 1, 0, 33)[0], datagrams(a6, b6, 1, 0, 33)[0],
+		esptest.Stream(a4, b4, 1, 0, 100, 0, 0x10)[0], esptest.Stream(a6, b6, 1, 0, 101, 0, 0x10)[0],
+		esptest.Datagrams(a4, b4, 1, 0, 33)[0], esptest.Datagrams(a6, b6, 1, 0, 33)[0],
 	} {
-		w := kernel([][]byte{want})
+		w := kernelSuper([][]byte{want})
 		w.gso.Type, w.gso.Size, w.gso.HdrLen = packet.GSONone, 0, 0
 		same(t, segment(t, w), [][]byte{want})
 	}
@@ -449,16 +354,16 @@ func mix(r *rand.Rand, n int) [][]byte {
 		}
 		var p []byte
 		if at.udp {
-			p = esptest.UDP(at.src, at.dst, 9, 10, []byte(pattern(int(at.seq), size)))
+			p = esptest.UDP(at.src, at.dst, 9, 10, []byte(esptest.Pattern(int(at.seq), size)))
 		} else {
 			flags := []byte{0x10, 0x10, 0x10, 0x10, 0x10, 0x18, 0x11, 0x50, 0x90, 0x30}[r.IntN(10)]
 			var options []byte
 			if r.IntN(3) > 0 {
 				options = []byte{1, 1, 1, byte(r.IntN(20) / 19)}
 			}
-			p = tcp(at.src, at.dst, 9, 10, at.seq, 7, flags, options, pattern(int(at.seq), size))
+			p = esptest.TCP(at.src, at.dst, 9, 10, at.seq, 7, flags, options, esptest.Pattern(int(at.seq), size))
 		}
-		setID(p, at.id)
+		esptest.SetID(p, at.id)
 		at.seq += uint32(size)
 		at.id++
 		if r.IntN(15) == 0 {
@@ -503,7 +408,7 @@ func TestCoalescerOff(t *testing.T) {
 			t.Error("a device without offload was given a super-packet")
 		}
 	})
-	for _, p := range stream(a4, b4, 5, 100, 100, 0x10, 0x10) {
+	for _, p := range esptest.Stream(a4, b4, 5, 100, 100, 0x10, 0x10) {
 		var v packet.View
 		copy(c.Room(len(p)), p)
 		if err := v.Parse(p); err != nil {
@@ -517,7 +422,7 @@ func TestCoalescerOff(t *testing.T) {
 }
 
 func TestNoAllocations(t *testing.T) {
-	list := append(stream(a4, b4, 30, 1000, 3, 0x10, 0x18), datagrams(a6, b6, 30, 100, 100)...)
+	list := append(esptest.Stream(a4, b4, 30, 1000, 3, 0x10, 0x18), esptest.Datagrams(a6, b6, 30, 100, 100)...)
 	written := 0
 	c := packet.NewCoalescer(true, func(*packet.Super) { written++ })
 	var v packet.View
@@ -534,7 +439,7 @@ func TestNoAllocations(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("coalescing allocates %v times, want 0", n)
 	}
-	w := kernel(stream(a4, b4, 30, 1000, 1000, 0x10, 0x10))
+	w := kernelSuper(esptest.Stream(a4, b4, 30, 1000, 1000, 0x10, 0x10))
 	s := packet.NewSuper()
 	var g packet.Segments
 	if n := testing.AllocsPerRun(100, func() {
@@ -553,7 +458,7 @@ func TestNoAllocations(t *testing.T) {
 }
 
 func BenchmarkCoalesce(b *testing.B) {
-	list := stream(a4, b4, 40, 1380, 1380, 0x10, 0x10)
+	list := esptest.Stream(a4, b4, 40, 1380, 1380, 0x10, 0x10)
 	c := packet.NewCoalescer(true, func(*packet.Super) {})
 	var v packet.View
 	b.SetBytes(int64(40 * 1380))
@@ -569,7 +474,7 @@ func BenchmarkCoalesce(b *testing.B) {
 }
 
 func BenchmarkSegment(b *testing.B) {
-	w := kernel(stream(a4, b4, 40, 1380, 1380, 0x10, 0x10))
+	w := kernelSuper(esptest.Stream(a4, b4, 40, 1380, 1380, 0x10, 0x10))
 	s := packet.NewSuper()
 	var g packet.Segments
 	var v packet.View

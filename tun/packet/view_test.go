@@ -128,7 +128,7 @@ func TestParseRefuses(t *testing.T) {
 func TestParseAgainstGopacket(t *testing.T) {
 	for _, p := range [][]byte{
 		esptest.UDP(a4, b4, 4660, 22136, []byte("hello")), esptest.UDP(a6, b6, 4660, 22136, []byte("hello")),
-		tcp(a4, b4, 7, 8, 1, 2, 0x18, nil, "data"), tcp(a6, b6, 7, 8, 1, 2, 0x10, []byte{1, 1, 1, 0}, "data"),
+		esptest.TCP(a4, b4, 7, 8, 1, 2, 0x18, nil, "data"), esptest.TCP(a6, b6, 7, 8, 1, 2, 0x10, []byte{1, 1, 1, 0}, "data"),
 	} {
 		var v packet.View
 		if err := v.Parse(p); err != nil {
