@@ -403,6 +403,29 @@ func TestLoadNothing(t *testing.T) {
 	}
 }
 
+// TestLab has that the configurations of the interoperability scenarios are good, and worth no warning but of their mode.
+func TestLab(t *testing.T) {
+	files, err := filepath.Glob("../testdata/lab/*/*/s*.conf")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scenarios: %v", err)
+	}
+	for _, file := range files {
+		load := func(path string) ([]Warning, error) { _, w, err := Load(path); return w, err }
+		if filepath.Base(file) == "strongswan.conf" {
+			load = func(path string) ([]Warning, error) { _, w, err := LoadStrongswan(path); return w, err }
+		}
+		warnings, err := load(file)
+		if err != nil {
+			t.Errorf("%s is refused: %v", file, err)
+		}
+		for _, w := range warnings {
+			if !strings.Contains(w.Error(), "can be read by others") {
+				t.Errorf("%s: %v", file, w)
+			}
+		}
+	}
+}
+
 // TestErrorsAreProblems has that a caller can take the joined error apart.
 func TestErrorsAreProblems(t *testing.T) {
 	_, _, err := Loader{}.Parse("x.conf", []byte(site("version = 3\nproposal = x", "")))
