@@ -27,7 +27,7 @@
 //
 // # Running it
 //
-// The lab needs Linux, root and the Debian packages that `make lab-tools` installs. The environment decides:
+// The lab needs Linux, root and the Debian packages that `make tools` installs. The environment decides:
 //
 //	GOSWAN_LAB=            (unset) the scenarios are skipped, with one line that says so
 //	GOSWAN_LAB=run         they run where they can, else they are skipped with one line that says why

@@ -25,6 +25,7 @@ type Host struct {
 
 	process *os.Process
 	exited  chan struct{} // closed when process has ended
+	before  string        // what was on the host before the daemon first started
 }
 
 // newHost turns the bare gateway of newNet into one with a directory and a daemon, not yet started.
@@ -41,13 +42,43 @@ func (n *Net) newHost(t testing.TB, role string, daemon Daemon, scenario string)
 		}
 	}
 	h.Configure(t, filepath.Join(scenario, role))
+	h.before = h.state(t)
 	t.Cleanup(func() {
 		h.Stop(t)
+		h.checkUndone(t)
 		if t.Failed() {
 			t.Logf("last lines of %s (%s):\n%s", role, daemon, tail(h.Log(t), 60))
 		}
 	})
 	return h
+}
+
+// state is what a daemon may put on a host: rules, routes, interfaces and addresses. Link-local addresses come and go by
+// themselves.
+func (h *Host) state(t testing.TB) string {
+	t.Helper()
+	var all strings.Builder
+	for _, args := range []string{
+		"-4 rule", "-6 rule", "-4 route show table all", "-6 route show table all", "-br address",
+	} {
+		out, err := exec.Command("ip", append([]string{"-n", h.Name}, strings.Fields(args)...)...).CombinedOutput()
+		if err != nil {
+			t.Errorf("ip %s: %v\n%s", args, err, out)
+		}
+		all.Write(out)
+	}
+	return volatile.ReplaceAllString(all.String(), "")
+}
+
+// volatile are the parts of state that nobody puts there.
+var volatile = regexp.MustCompile(`(?m)^.*(fe80::|ff00::).*dev .*\n| fe80::[0-9a-f:]+/64|^anycast .*\n`)
+
+// checkUndone asserts that goswan has taken back all that it put on the host.
+func (h *Host) checkUndone(t testing.TB) {
+	t.Helper()
+	if after := h.state(t); h.Daemon == Goswan && after != h.before {
+		t.Errorf("%s: goswan has ended, but the host is not as it was. Before:\n%s\nafter:\n%s", h.Name, h.before, after)
+	}
 }
 
 // SwanctlDir is the directory of swanctl.conf.

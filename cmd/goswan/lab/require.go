@@ -21,6 +21,8 @@ var tools = []struct{ program, pkg string }{
 	{charonSystemd, "charon-systemd"},
 	{debianSwanctl, "strongswan-swanctl"},
 	{"/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so", "libcharon-extra-plugins"},
+	{"/usr/lib/ipsec/plugins/libstrongswan-openssl.so", "libstrongswan-standard-plugins"},
+	{"/usr/lib/ipsec/plugins/libstrongswan-chapoly.so", "libstrongswan-extra-plugins"},
 }
 
 // missing says why the lab cannot run here, or "".

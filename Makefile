@@ -1,0 +1,104 @@
+# What is done with goswan. `make` lists it.
+
+GO ?= go
+
+# The lab and its end-to-end tests are run by the target lab; every other test needs nothing but Go.
+LAB := ./cmd/goswan/lab
+PACKAGES = $(shell $(GO) list ./... | grep -v '/cmd/goswan/lab$$')
+
+# What the lab runs, as Debian packages it.
+LAB_PACKAGES := charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-standard-plugins \
+	libstrongswan-extra-plugins iproute2 iputils-ping nftables tcpdump tshark
+
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 freebsd/amd64 freebsd/arm64
+
+# How long each fuzz target runs.
+FUZZTIME ?= 5s
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build test unit race lab tools check format vet staticcheck arrows cross $(PLATFORMS) fuzz clean
+
+help:
+	@echo 'make demo    two endpoints in one process, without root: a tunnel, a page through it, rekeys, the ladder'
+	@echo 'make build   the static binary ./goswan'
+	@echo 'make test    all tests: unit, with the race detector, and the lab (which needs root and Debian)'
+	@echo 'make lab     the lab alone: goswan and strongSwan in network namespaces'
+	@echo 'make check   format, vet, staticcheck, race detector, import picture; quiet when all is well'
+	@echo 'make cross   builds for Linux, macOS, Windows and FreeBSD into dist/'
+	@echo 'make fuzz    every fuzz target for FUZZTIME=$(FUZZTIME)'
+	@echo 'make tools   installs what the lab runs, as root on Debian'
+	@echo 'make clean   removes what was built'
+
+demo:
+	@$(GO) run ./cmd/goswan demo
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o goswan ./cmd/goswan
+
+test: unit race lab
+
+# The tests of allocations and of builds without cgo are these: the race detector changes both.
+unit:
+	@CGO_ENABLED=0 $(GO) test $(PACKAGES)
+
+# Prints only failures. The race detector needs a C compiler; in CI its absence is a failure.
+race:
+	@if [ "$$(CGO_ENABLED=1 $(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env CC)" >/dev/null; then \
+		out=$$(CGO_ENABLED=1 $(GO) test -race $(PACKAGES) 2>&1) || { printf '%s\n' "$$out"; exit 1; }; \
+	else \
+		echo "race: SKIPPED: all tests with the race detector: there is no C compiler"; [ "$$CI" != true ]; \
+	fi
+
+# What the environment says about the lab is explained by `go doc ./cmd/goswan/lab`.
+lab: tools
+	@GOSWAN_LAB="$${GOSWAN_LAB-run}" $(GO) test -count=1 -timeout 40m -v $(LAB)
+
+# Installs only where something is missing. A daemon that comes with a package is not left running: the lab needs programs.
+tools:
+	@[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0; \
+	missing=; \
+	for p in $(LAB_PACKAGES); do \
+		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
+	done; \
+	command -v "$$($(GO) env CC)" >/dev/null || missing="$$missing gcc libc6-dev"; \
+	[ -n "$$missing" ] || exit 0; \
+	echo "tools: installing$$missing"; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	{ apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } \
+		|| { echo "tools: apt-get could not install$$missing"; exit 0; }; \
+	case "$$missing" in *charon-systemd*) \
+		if [ -d /run/systemd/system ]; then systemctl disable --now --quiet strongswan.service || true; fi;; \
+	esac
+
+check: format vet staticcheck arrows race
+
+format:
+	@out=$$(gofmt -l .); [ -z "$$out" ] || { echo "not formatted by gofmt:"; echo "$$out"; exit 1; }
+
+vet:
+	@$(GO) vet ./...
+
+staticcheck:
+	@$(GO) tool staticcheck ./...
+
+arrows:
+	@out=$$($(GO) test -run Arrows . 2>&1) || { printf '%s\n' "$$out"; exit 1; }
+
+cross: $(PLATFORMS)
+
+# Every package has to build; the binary is kept.
+$(PLATFORMS):
+	@export CGO_ENABLED=0 GOOS=$(@D) GOARCH=$(@F); \
+	$(GO) build -trimpath ./... && \
+	$(GO) build -trimpath -o dist/goswan-$(@D)-$(@F)$$($(GO) env GOEXE) ./cmd/goswan && echo "built dist/goswan-$(@D)-$(@F)"
+
+fuzz:
+	@for p in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+			echo "fuzz: $$p $$f"; \
+			$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+		done; \
+	done
+
+clean:
+	rm -rf goswan dist
