@@ -299,6 +299,11 @@ func (c *Client) exchange(ctx context.Context, kind packetType, name string, m *
 	case p := <-c.answers:
 		return p, nil
 	case <-c.done:
+	}
+	select {
+	case p := <-c.answers: // the last thing that the daemon sent
+		return p, nil
+	default:
 		return packet{}, c.ended(ctx, c.err)
 	}
 }

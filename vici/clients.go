@@ -63,9 +63,7 @@ func (c *client) run() {
 		c.ended("writing to a vici client", c.out.run(c.conn, c.server.stall))
 	}()
 	for b := range packets {
-		err := c.handle(ctx, b)
-		clear(b) // there may be a secret in it
-		if err != nil {
+		if err := c.handle(ctx, b); err != nil {
 			c.ended("serving a vici client", err)
 			break
 		}
@@ -124,8 +122,10 @@ func (c *client) readUntil(t time.Time) error {
 	return nil
 }
 
-// handle answers one packet. An error disconnects the client: it does not speak the protocol, or is gone.
+// handle answers one packet and wipes it: there may be a secret in it. An error disconnects the client: it does not
+// speak the protocol, or is gone.
 func (c *client) handle(ctx context.Context, b []byte) error {
+	defer clear(b)
 	p, err := parsePacket(b)
 	if err != nil {
 		return err

@@ -120,6 +120,21 @@ type Shared struct {
 	Owners []string
 }
 
+// Section is the secret as config.Shared reads it.
+func (s Shared) Section() *settings.Section {
+	var none settings.Position
+	section := settings.New("load-shared", none)
+	if s.ID != "" {
+		section.Set("id", s.ID, none)
+	}
+	section.Set("type", string(s.Kind), none)
+	section.Set("data", string(s.Data), none)
+	if len(s.Owners) > 0 {
+		section.SetList("owners", s.Owners, none)
+	}
+	return section
+}
+
 // Event is what a machine told. Established, IKERekeyed, IKEDown, ChildUp, ChildRekeyed, ChildDown, Failed and Log
 // reach the clients that registered for them; Message is counted. Others are ignored.
 //

@@ -57,13 +57,16 @@ func listenUnix(path string) (net.Listener, error) {
 }
 
 // removeStale removes a socket that nobody listens on.
-//
-// Between the look and the removal another daemon may have done the same and may have its own socket there. So the
-// socket is moved aside first, looked at again, and put back if it lives.
 func removeStale(path string) error {
 	if err := dead(path); err != nil {
 		return err
 	}
+	return moveAside(path)
+}
+
+// moveAside removes a socket that was found dead. Since then another daemon may have done the same and may have its own
+// socket there. So the socket is moved aside, looked at again, and put back if it lives.
+func moveAside(path string) error {
 	aside := path + "~" + strconv.Itoa(os.Getpid())
 	if err := os.Rename(path, aside); errors.Is(err, fs.ErrNotExist) {
 		return nil
