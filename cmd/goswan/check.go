@@ -18,7 +18,7 @@ func newCheck() *cobra.Command {
 file and line and what would be right. Nothing is sent and nothing is changed.
 
 Exit status: 0 the configuration is good (there may be warnings), 1 it is not.`,
-		Example: "  goswan check --swanctl-dir ./testdata/site-a",
+		Example: "  goswan check --swanctl-dir ./docs/example/site-a",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return check(c.OutOrStdout(), dir)
@@ -29,12 +29,12 @@ Exit status: 0 the configuration is good (there may be warnings), 1 it is not.`,
 }
 
 func check(w io.Writer, dir string) error {
-	catalog, warnings, err := config.Load(dir)
-	_, more, charonErr := config.LoadStrongswan("")
+	charon, warnings, charonErr := config.LoadStrongswan("")
+	catalog, more, err := config.Loader{Charon: charon}.Load(dir)
 	for _, warning := range append(warnings, more...) {
 		fmt.Fprintf(w, "warning: %v\n", warning)
 	}
-	if err = errors.Join(err, charonErr); err != nil {
+	if err = errors.Join(charonErr, err); err != nil {
 		return err
 	}
 	children := 0
