@@ -222,6 +222,7 @@ func (x *createChild) accept(sa *ikeSA, msg *wire.Message, ni, nr []byte) {
 	m.installOut(c, c.later)
 	m.up(c)
 	m.finish(&x.base, nil)
+	m.stillborn(sa, c, msg)
 }
 
 // bring makes the Child SA of an agreement, with its inbound SA installed and its outbound SA in later.

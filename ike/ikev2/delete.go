@@ -200,6 +200,7 @@ func (m *Machine) answerChildDelete(sa *ikeSA, d *wire.Delete, msg *wire.Message
 		c := m.childByOut(esp.SPI(spi))
 		if c == nil {
 			m.logf("IKE", 1, "received DELETE for unknown ESP CHILD_SA with SPI %08x", spi)
+			m.early(sa, esp.SPI(spi))
 			continue
 		}
 		m.logf("IKE", 1, "received DELETE for ESP CHILD_SA with SPI %08x", spi)
@@ -214,6 +215,25 @@ func (m *Machine) answerChildDelete(sa *ikeSA, d *wire.Delete, msg *wire.Message
 		m.remove(c, reason)
 	}
 	return ours
+}
+
+// maxEarly bounds the SPIs that are remembered for one exchange.
+const maxEarly = 16
+
+// early remembers a Delete that overtook the response which makes its Child SA.
+func (m *Machine) early(sa *ikeSA, spi esp.SPI) {
+	if f := sa.inFlight; f != nil && m.busyWithChild(sa) && len(f.deleted) < maxEarly {
+		f.deleted = append(f.deleted, spi)
+	}
+}
+
+// stillborn ends a Child SA whose Delete came before the response that made it.
+func (m *Machine) stillborn(sa *ikeSA, c *child, msg *wire.Message) {
+	if slices.Contains(sa.deleted, c.out) {
+		reason := sa.childReason(core.Deleted, c.cfg, msg, "the peer deleted Child SA "+c.name())
+		reason.ByPeer = true
+		m.remove(c, reason)
+	}
 }
 
 // answerIKEDelete ends an IKE SA at the peer's wish.

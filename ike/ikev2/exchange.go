@@ -123,12 +123,19 @@ func (m *Machine) take(sa *ikeSA) exchange {
 	for i, x := range m.waiting {
 		t := x.common()
 		mine := t.sa == sa || (t.sa == nil && sa == m.current && sa.state == core.IKEEstablished)
-		if mine && !m.now.Before(t.notBefore) {
+		if mine && !m.now.Before(t.notBefore) && !tooEarly(x) {
 			m.waiting = slices.Delete(m.waiting, i, i+1)
 			return x
 		}
 	}
 	return nil
+}
+
+// tooEarly holds back the rekeying of a Child SA that the peer may not have yet: our response to its request may be under
+// way. Its Delete of the old Child SA tells that it arrived.
+func tooEarly(x exchange) bool {
+	r, ok := x.(*rekeyChild)
+	return ok && r.old().later != nil
 }
 
 // begin sends the request of an exchange.
@@ -194,7 +201,7 @@ func (m *Machine) postpone(sa *ikeSA, x exchange) {
 	}
 	if m.now.Sub(t.refused) >= temporaryLimit {
 		reason := sa.reason(core.TemporaryFailure, 1, x.kind().String(), 0, "the peer refused with TEMPORARY_FAILURE for "+round(m.now.Sub(t.refused)).String())
-		m.finish(t, reason)
+		x.abort(m, sa, reason)
 		m.deleteIKE(nil, reason)
 		return
 	}

@@ -11,7 +11,7 @@ import (
 // Limits of one lineage. A peer that goes beyond them is refused, a command is Done with a reason.
 const (
 	maxChildren = 256 // Child SAs, the ones that are going away included
-	maxIKESAs   = 4   // IKE SAs, the ones that are going away included
+	maxIKESAs   = 16  // IKE SAs, the ones that are going away included
 	maxWaiting  = 512 // exchanges that wait for their turn
 )
 

@@ -61,7 +61,7 @@ func (m *Machine) receiveResponse(sa *ikeSA, h header.Header, d core.Datagram) {
 		return
 	}
 	f := sa.inFlight
-	sa.inFlight = nil
+	sa.inFlight, sa.deleted = nil, f.deleted
 	sa.lastIn = m.now
 	if bad != nil {
 		m.unreadable(sa, f, bad)

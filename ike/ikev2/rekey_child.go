@@ -16,9 +16,10 @@ import (
 // new Child SAs for a while: rival is the peer's.
 type rekeyChild struct {
 	base
-	offer  childOffer
-	rival  *child
-	lowest []byte // of the rival exchange's two nonces
+	offer   childOffer
+	rival   *child
+	lowest  []byte // of the rival exchange's two nonces
+	settled bool   // the rival has taken over
 }
 
 func (x *rekeyChild) task() string              { return "CHILD_REKEY" }
@@ -64,7 +65,8 @@ func (x *rekeyChild) yield(m *Machine) {
 	old := x.old()
 	switch {
 	case x.rival != nil:
-		if !x.rival.announced && slices.Contains(m.children, x.rival) && m.end == nil {
+		if !x.settled && slices.Contains(m.children, x.rival) && m.end == nil {
+			x.settled = true
 			m.replace(x.rival)
 		}
 	case old.state == core.ChildRekeying:
@@ -89,11 +91,12 @@ func (x *rekeyChild) response(sa *ikeSA, msg *wire.Message) {
 	}
 	m, ni := sa.m, x.offer.ni
 	c := m.bring(sa, &x.offer, a, ni, nr.Data)
-	if x.loses(ni, nr.Data) && slices.Contains(m.children, x.rival) {
+	if x.settled || (x.loses(ni, nr.Data) && slices.Contains(m.children, x.rival)) {
 		x.lose(m, c)
-		return
+	} else {
+		x.win(m, c)
 	}
-	x.win(m, c)
+	m.stillborn(sa, c, msg)
 }
 
 // loses settles a simultaneous rekeying.
@@ -191,6 +194,10 @@ func (m *Machine) answerChildRekey(sa *ikeSA, req *request) {
 		return ok && old != nil && r.old() == old && sa.isInFlight(r)
 	}).(*rekeyChild)
 	switch {
+	case old == nil && m.busyWithChild(sa):
+		// It may be the one that our request, whose response is under way, is making.
+		sa.respond(req, &wire.Notify{NotifyType: wire.TemporaryFailure})
+		return
 	case old == nil:
 		// "If a peer receives a request to rekey a Child SA that does not exist, it SHOULD reply with CHILD_SA_NOT_FOUND."  RFC 7296 §2.25.1
 		sa.respond(req, &wire.Notify{NotifyType: wire.ChildSANotFound, Protocol: n.Protocol, SPI: n.SPI})

@@ -178,7 +178,7 @@ func (m *Machine) adopt(old, next *ikeSA) {
 func (x *rekeyIKE) win(m *Machine, old, next *ikeSA) {
 	if x.rival != nil {
 		m.logf("IKE", 1, "IKE_SA %s was rekeyed by both, ours stays", old.name())
-		x.rival.state = core.IKERekeyedOld
+		x.rival.state, x.rival.redundant = core.IKERekeyedOld, true
 		x.rival.reapAt = m.now.Add(reapDelay)
 		x.rival = nil
 	}

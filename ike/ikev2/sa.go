@@ -31,7 +31,10 @@ type ikeSA struct {
 	opened *opening
 	window
 
-	times   ikeTimes
+	times ikeTimes
+	// redundant: the peer made it in a simultaneous rekeying and lost. It deletes it, if it ever knew of it.
+	redundant bool
+
 	lastIn  time.Time // authenticated message from the peer
 	lastOut time.Time // any datagram to the peer, for keepalives
 	reapAt  time.Time // when we delete it ourselves, or forget it; zero: never

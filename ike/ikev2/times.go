@@ -170,6 +170,10 @@ func (m *Machine) reap(sa *ikeSA) {
 		m.close(sa.reason(core.Timeout, 1, "IKE_AUTH", sa.nextRecv, "the peer began an IKE SA and did not authenticate within "+round(m.env.Settings.HalfOpenTimeout).String()))
 		return
 	}
+	if sa.redundant {
+		m.forget(sa)
+		return
+	}
 	if !m.isWaiting(func(x exchange) bool { d, ok := x.(*deleteIKE); return ok && d.sa == sa }) {
 		m.enqueue(&deleteIKE{base: base{sa: sa}})
 	}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/goswan/goswan/esp"
 	"github.com/goswan/goswan/ike/core"
 	"github.com/goswan/goswan/ike/header"
 	"github.com/goswan/goswan/ike/ikev2/wire"
@@ -14,7 +15,8 @@ type window struct {
 	nextSend uint32 // Message ID of our next request
 	nextRecv uint32 // Message ID of the peer's next request
 	inFlight *inFlight
-	answered *answer // to the peer's request before nextRecv
+	deleted  []esp.SPI // of the exchange whose response is being handled
+	answered *answer   // to the peer's request before nextRecv
 }
 
 // inFlight is our request that has no response yet.
@@ -27,6 +29,7 @@ type inFlight struct {
 	first    time.Time
 	sent     int       // transmissions
 	next     time.Time // of the next transmission, or of giving up
+	deleted  []esp.SPI // the peer's Child SAs whose Delete came before the response
 }
 
 // answer is a response that is kept for a retransmitted request.
