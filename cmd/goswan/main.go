@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -17,7 +18,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:]))
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // The exit statuses.
@@ -27,26 +28,24 @@ const (
 	exitUsage  = 2
 )
 
-// errSilent is a failure that has been printed already.
-var errSilent = errors.New("failed")
-
 // usageError is a command line that makes no sense.
 type usageError struct{ error }
 
-func run(ctx context.Context, args []string) int {
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	var usage usageError
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &usage):
-		fmt.Fprintf(root.ErrOrStderr(), "goswan: %v\n", err)
+		fmt.Fprintf(stderr, "goswan: %v\n", err)
 		return exitUsage
-	case !errors.Is(err, errSilent):
-		fmt.Fprintf(root.ErrOrStderr(), "goswan: %v\n", err)
 	}
+	fmt.Fprintf(stderr, "goswan: %v\n", err)
 	return exitFailed
 }
 
