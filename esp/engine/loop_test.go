@@ -1,0 +1,231 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"github.com/goswan/goswan/esp"
+	"github.com/goswan/goswan/esp/encap"
+	"github.com/goswan/goswan/esp/esptest"
+	"github.com/goswan/goswan/tun/packet"
+	"github.com/goswan/goswan/tun/tuntest"
+)
+
+// wire is a transport that keeps what is written, and reads nothing.
+type wire struct {
+	encap.Transport // what the loops do not use
+	trains          []*packet.Train
+	keep            bool
+}
+
+func (w *wire) Write(t *packet.Train) error {
+	if !w.keep {
+		return nil
+	}
+	c := packet.NewTrain()
+	copy(c.Buf, t.Buf[:t.Len])
+	c.Len, c.Seg, c.Local, c.Remote, c.TOS = t.Len, t.Seg, t.Remote, t.Local, t.TOS
+	w.trains = append(w.trains, c)
+	return nil
+}
+
+// natt is a port-4500 socket that is not read.
+type natt struct{ encap.Conn }
+
+func (natt) NATT() bool { return true }
+
+// loops is a sender and a receiver that are driven by the test, for AllocsPerRun and benchmarks.
+type loops struct {
+	wire   *wire
+	device *tuntest.Device
+	out    *sender
+	in     *receiver
+	outs   *Engine
+}
+
+func newLoops(t testing.TB, keywords string, n int) *loops {
+	l := &loops{wire: &wire{keep: true}, device: tuntest.New(tuntest.Config{Offload: true, Discard: true})}
+	l.outs = New(Config{Device: l.device, Transport: l.wire})
+	ins := New(Config{Device: l.device, Transport: l.wire})
+	for i := range n {
+		spi, err := ins.NewSPI()
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Without a window, so that the same trains can come again.
+		p := esptest.Pair{
+			Keywords: keywords, SPI: spi, Reqid: uint32(i + 1), Salt: byte(i),
+			From: netip.MustParseAddrPort("192.0.2.1:4500"), To: netip.MustParseAddrPort("192.0.2.2:4500"),
+			FromTS: []string{"10.1.0.0/16"}, ToTS: []string{host(i) + "/32"},
+		}
+		o, in := p.Params()
+		for e, x := range map[*Engine]esp.Params{l.outs: o, ins: in} {
+			if err := e.Install(x); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	l.out = newSender(l.outs, l.device.Queues()[0])
+	l.in = newReceiver(ins, natt{}, l.device.Queues()[0])
+	return l
+}
+
+func host(i int) string { return fmt.Sprintf("10.2.%d.%d", i/250, 1+i%250) }
+
+// send does what run does with a super-packet.
+func (l *loops) send(data []byte, gso packet.GSO) {
+	s := l.out.super
+	s.Off, s.Len, s.GSO = packet.Headroom, len(data), gso
+	copy(s.Bytes(), data)
+	l.out.packet()
+}
+
+// receive does what run does with a train.
+func (l *loops) receive(t *packet.Train) {
+	was := l.in.train
+	l.in.train = t
+	for i := range t.Count() {
+		l.in.datagram(t.Datagram(i))
+	}
+	l.in.release()
+	l.in.train = was
+}
+
+// traffic is what the allocation test and the benchmarks send.
+type traffic struct {
+	name    string
+	data    [][]byte
+	gso     packet.GSO
+	packets int
+	octets  int
+}
+
+func traffics(hosts int) []traffic {
+	stream := esptest.Stream("10.1.0.1", host(0), 46, 1348, 1348, 0x10, 0x10)
+	data, gso := esptest.Super(stream)
+	list := []traffic{{name: "TCP super-packets", data: [][]byte{data}, gso: gso, packets: len(stream), octets: len(data)}}
+	for _, size := range []int{64, 1400} {
+		small := traffic{name: fmt.Sprintf("packets of %d", size), packets: 64, octets: 64 * size}
+		for i := range 64 {
+			p := esptest.UDP("10.1.0.1", host(i%hosts), 1000, 2000, make([]byte, size-28))
+			small.data = append(small.data, esptest.SetID(p, uint16(i)))
+		}
+		list = append(list, small)
+	}
+	return list
+}
+
+func TestLoopsAllocateNothing(t *testing.T) {
+	for _, keywords := range esptest.Suites {
+		for _, hosts := range []int{1, 3} {
+			l := newLoops(t, keywords, hosts)
+			for _, x := range traffics(hosts) {
+				send := func() {
+					for _, d := range x.data {
+						l.send(d, x.gso)
+					}
+					l.out.flush()
+				}
+				l.wire.trains, l.wire.keep = nil, true
+				send()
+				l.wire.keep = false
+				if n := testing.AllocsPerRun(10, send); n != 0 {
+					t.Errorf("%s, %d SAs: sending %s allocates %v times, want 0", keywords, hosts, x.name, n)
+				}
+				before := l.device.Count()
+				receive := func() {
+					for _, tr := range l.wire.trains {
+						l.receive(tr)
+					}
+					l.in.out.Flush()
+				}
+				if n := testing.AllocsPerRun(10, receive); n != 0 {
+					t.Errorf("%s, %d SAs: receiving %s allocates %v times, want 0", keywords, hosts, x.name, n)
+				}
+				if l.device.Count() == before || l.outs.Drops() != nil || l.in.engine.Drops() != nil {
+					t.Fatalf("%s: nothing came through; dropped: %v and %v", x.name, l.outs.Drops(), l.in.engine.Drops())
+				}
+			}
+		}
+	}
+}
+
+// TestTrains: what is gathered in one train is bounded by size, number, SA and TOS.
+func TestTrains(t *testing.T) {
+	l := newLoops(t, "aes128gcm16", 2)
+	udp := func(to, n int, tos uint8) []byte {
+		p := esptest.UDP("10.1.0.1", host(to), 1, 2, make([]byte, n))
+		packet.SetTOS(p, tos)
+		return p
+	}
+	for _, tt := range []struct {
+		name string
+		data [][]byte
+		want []int
+	}{
+		{"equal ones", [][]byte{udp(0, 10, 0), udp(0, 10, 0), udp(0, 10, 0)}, []int{3}},
+		{"a shorter one ends a train", [][]byte{udp(0, 100, 0), udp(0, 10, 0), udp(0, 10, 0)}, []int{2, 1}},
+		{"a longer one begins a train", [][]byte{udp(0, 10, 0), udp(0, 100, 0)}, []int{1, 1}},
+		{"another SA", [][]byte{udp(0, 10, 0), udp(1, 10, 0), udp(0, 10, 0)}, []int{1, 1, 1}},
+		{"another TOS", [][]byte{udp(0, 10, 0), udp(0, 10, 4), udp(0, 10, 4)}, []int{1, 2}},
+		{"nothing", nil, nil},
+	} {
+		l.wire.trains = nil
+		for _, d := range tt.data {
+			l.send(d, packet.GSO{})
+		}
+		l.out.flush()
+		var got []int
+		for _, tr := range l.wire.trains {
+			got = append(got, tr.Count())
+		}
+		if fmt.Sprint(got) != fmt.Sprint(tt.want) {
+			t.Errorf("%s: trains of %v, want %v", tt.name, got, tt.want)
+		}
+	}
+	l.wire.trains = nil
+	for range 200 {
+		l.send(udp(0, 10, 0), packet.GSO{})
+	}
+	l.out.flush()
+	if len(l.wire.trains) != 4 || l.wire.trains[0].Count() != packet.MaxCars || l.wire.trains[3].Count() != 200-3*packet.MaxCars {
+		t.Errorf("200 packets went in %d trains, want 3 full ones and the rest", len(l.wire.trains))
+	}
+}
+
+// BenchmarkPath is the data path without system calls: octets and packets of the inner traffic.
+func BenchmarkPath(b *testing.B) {
+	for _, keywords := range []string{"aes128gcm16", "chacha20poly1305", "aes128-sha256"} {
+		for _, x := range traffics(1) {
+			l := newLoops(b, keywords, 1)
+			for _, d := range x.data {
+				l.send(d, x.gso)
+			}
+			l.out.flush()
+			l.wire.keep = false
+			run := func(name string, f func()) {
+				b.Run(keywords+"/"+x.name+"/"+name, func(b *testing.B) {
+					b.SetBytes(int64(x.octets))
+					b.ReportAllocs()
+					for b.Loop() {
+						f()
+					}
+					b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*x.packets), "ns/packet")
+				})
+			}
+			run("out", func() {
+				for _, d := range x.data {
+					l.send(d, x.gso)
+				}
+				l.out.flush()
+			})
+			run("in", func() {
+				for _, tr := range l.wire.trains {
+					l.receive(tr)
+				}
+				l.in.out.Flush()
+			})
+		}
+	}
+}
