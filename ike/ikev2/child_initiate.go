@@ -268,7 +268,8 @@ func (o *childOffer) mend(sa *ikeSA, n *wire.Notify) bool {
 		o.group = group
 		return true
 	case wire.SinglePairRequired:
-		// "the initiator … may … request with … only … a single pair" when it knows the packet's.  RFC 7296 §2.9
+		// "The requestor is expected to respond by requesting an SA for only the specific traffic it is trying to forward."
+		// RFC 7296 §2.9
 		if o.single || !o.packet.Local.Valid() {
 			return false
 		}

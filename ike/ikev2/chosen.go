@@ -12,7 +12,7 @@ import (
 
 // chosen is the proposal of a response, checked: it is one, and it is one of ours with one transform of each type.
 //
-// "The responder MUST choose a single suite, which may be any subset of the SA proposal …".  RFC 7296 §2.7
+// The initiator makes sure that the accepted offer is consistent with one of its proposals.  RFC 7296 §3.3.6
 func (sa *ikeSA) chosen(msg *wire.Message, ours []suite.Proposal, phase int) (wire.Proposal, *core.Reason) {
 	refuse := func(kind core.Kind, text string) (wire.Proposal, *core.Reason) {
 		return wire.Proposal{}, sa.reason(kind, phase, msg.Exchange.String(), msg.MessageID, text)

@@ -35,8 +35,8 @@ func (x *deleteChild) request(sa *ikeSA) ([]wire.Payload, bool) {
 		c.state = core.ChildDeleting
 	}
 	m.logf("IKE", 0, "closing CHILD_SA %s with SPIs %08x_i %08x_o and TS %s", c.name(), uint32(c.in), uint32(c.out), pair(c.localTS, c.remoteTS))
-	// "a Delete payload … listing the SPIs (as they would be expected in the headers of inbound packets) of the SAs to be
-	// deleted": ours.  RFC 7296 §1.4.1
+	// "listing the SPIs (as they would be expected in the headers of inbound packets) of the SAs to be deleted": ours.
+	// RFC 7296 §1.4.1
 	return []wire.Payload{childDelete([]esp.SPI{c.in})}, true
 }
 
@@ -189,9 +189,10 @@ func fatal(n wire.NotifyType) bool { return n == wire.AuthenticationFailed || n 
 
 // answerChildDelete ends the Child SAs of one Delete payload, and returns the SPIs of their other halves.
 //
-// "If a peer receives a request to delete a Child SA that it is currently trying to close, it SHOULD reply without a Delete
-// payload. … that it is currently rekeying, it SHOULD reply as usual, with a Delete payload. … that does not exist, it
-// SHOULD reply without a Delete payload."  RFC 7296 §2.25.1
+// "If a peer receives a request to close a Child SA that it is currently trying to close, it SHOULD reply without a Delete
+// payload … If a peer receives a request to close a Child SA that it is currently rekeying, it SHOULD reply as usual, with a
+// Delete payload.  If a peer receives a request to close a Child SA that does not exist, it SHOULD reply without a Delete
+// payload."  RFC 7296 §2.25.1
 func (m *Machine) answerChildDelete(sa *ikeSA, d *wire.Delete, msg *wire.Message) (ours []esp.SPI) {
 	if d.Protocol != suite.ESP {
 		return nil

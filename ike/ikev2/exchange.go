@@ -102,7 +102,7 @@ func (m *Machine) again(x exchange) { m.waiting = slices.Insert(m.waiting, 0, x)
 
 // pump begins exchanges wherever an IKE SA has none in flight.
 //
-// "An endpoint MUST NOT exceed the peer's stated window size for transmitted IKE requests", which is one.  RFC 7296 §2.3
+// An endpoint waits for the response to each of its requests before it sends the next, for the window is one.  RFC 7296 §2.3
 func (m *Machine) pump() {
 	for progress := true; progress; {
 		progress = false

@@ -99,7 +99,8 @@ func (x *saInit) request(sa *ikeSA) ([]wire.Payload, bool) {
 	}
 	var payloads []wire.Payload
 	if x.cookie != nil {
-		// "the initiator MUST repeat the message, and include the notification as the first payload"  RFC 7296 §2.6, shortened
+		// "the initiator MUST then retry the IKE_SA_INIT request, and include the COOKIE notification containing the received
+		// data as the first payload, and all other payloads unchanged."  RFC 7296 §2.6
 		payloads = append(payloads, &wire.Notify{NotifyType: wire.Cookie, Data: x.cookie})
 	}
 	payloads = append(payloads, wire.NewSA(m.conn.Proposals, nil), &wire.KE{Group: x.group, Data: x.ke.Public()}, &wire.Nonce{Data: x.ni})
@@ -178,8 +179,9 @@ func (x *saInit) withCookie(sa *ikeSA, cookie []byte) {
 
 // withGroup repeats the request with the key exchange that the responder names, if it is one of ours.
 //
-// "the initiator MUST … propose its full set of acceptable cryptographic suites when retrying", so that a third party
-// who forged the notification cannot weaken what is chosen.  RFC 7296 §1.2, §2.7, shortened
+// "The initiator MUST again propose its full set of acceptable cryptographic suites because the rejection message was
+// unauthenticated and otherwise an active attacker could trick the endpoints into negotiating a weaker suite than a
+// stronger one that they both prefer."  RFC 7296 §1.2
 func (x *saInit) withGroup(sa *ikeSA, n *wire.Notify) {
 	group, ok := n.Group()
 	if !ok || group == x.group || !slices.Contains(groups(sa.m.conn.Proposals), group) || x.rounds >= maxRounds {
@@ -206,8 +208,8 @@ func (x *saInit) again(sa *ikeSA) {
 
 // doubt keeps an error that nobody vouches for, and goes on waiting for something better.
 //
-// "the recipient of such a message … SHOULD NOT … immediately" give up: an attacker could have sent it in the peer's name.
-// RFC 7296 §2.21.1, in other words.
+// "Because all error notifications are completely unauthenticated, the recipient should continue trying for some time
+// before giving up."  RFC 7296 §2.21.1
 func (x *saInit) doubt(sa *ikeSA, reason *core.Reason) {
 	sa.m.logf("IKE", 1, "%s", reason.Error())
 	if x.refused == nil {
@@ -254,7 +256,7 @@ func (x *saInit) accept(sa *ikeSA, msg *wire.Message, d core.Datagram) {
 
 // agreed checks the responder's choice: one of ours, complete, with the key exchange that was made.
 //
-// "If the accepted offer is … not … one of the proposals offered", the exchange is over.  RFC 7296 §2.7, shortened
+// The initiator makes sure that the accepted offer is consistent with one of its proposals.  RFC 7296 §3.3.6
 func (x *saInit) agreed(sa *ikeSA, msg *wire.Message) (suite.Set, *core.Reason) {
 	chosen, reason := sa.chosen(msg, sa.m.conn.Proposals, 1)
 	if reason != nil {

@@ -11,8 +11,8 @@ import (
 
 // receiveInitRequest takes the first message of a stranger, or its retransmission.
 //
-// "If it is a retransmission, … the responder … retransmits the response"; the SPIs do not tell, for the responder's is
-// not there yet: the octets do.  RFC 7296 §2.1, shortened
+// "Instead, a robust responder will do the IKE SA lookup using the whole packet, its hash, or the Ni payload": the SPIs do
+// not tell, for the responder's is not there yet.  RFC 7296 §2.1
 func (m *Machine) receiveInitRequest(h header.Header, d core.Datagram) {
 	sa := m.current
 	switch {
@@ -68,8 +68,8 @@ func (m *Machine) acceptInit(msg *wire.Message, d core.Datagram, candidates []*c
 	}
 	ke := wire.First[*wire.KE](msg)
 	if ke.Group != set.KE.ID {
-		// "If the initiator guesses the wrong Diffie-Hellman group … the responder … MUST … INVALID_KE_PAYLOAD …
-		// indicating the selected group"  RFC 7296 §1.2, shortened
+		// "If the initiator guesses wrong, the responder will respond with a Notify payload of type INVALID_KE_PAYLOAD
+		// indicating the selected group."  RFC 7296 §1.2
 		m.logf("IKE", 1, "key exchange method %s unacceptable, requesting %s", groupName(ke.Group), groupName(set.KE.ID))
 		m.sendInit(msg.Header, d, wire.NewInvalidKE(set.KE.ID))
 		m.end = &ending{m.initReason(core.InvalidKEPayload, "the peer was asked for the key exchange "+groupName(set.KE.ID))}

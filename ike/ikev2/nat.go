@@ -1,7 +1,7 @@
 package ikev2
 
 import (
-	"crypto/sha1" //nolint — RFC 7296 §2.23 names it
+	"crypto/sha1"
 	"encoding/binary"
 	"net/netip"
 
@@ -49,8 +49,7 @@ func (sa *ikeSA) detectionNotifies(to netip.AddrPort) ([]wire.Payload, error) {
 
 // detect compares the peer's notifies with the addresses that its message really had.
 //
-// "If … none of the SOURCE hashes matches, the other end is behind NAT", and if the DESTINATION does not, we are.
-// RFC 7296 §2.23, in other words.
+// If none of the source hashes fits, the sender is behind a NAT; if the destination hash does not, we are.  RFC 7296 §2.23
 func (sa *ikeSA) detect(msg *wire.Message, d core.Datagram) {
 	sources, destinations := msg.Notifies(wire.NATDetectionSourceIP), msg.Notifies(wire.NATDetectionDestinationIP)
 	i, r := msg.Initiator, msg.Responder
@@ -80,8 +79,8 @@ func hasHash(notifies []*wire.Notify, hash []byte) bool {
 
 // float moves the initiator to the ports of NAT traversal.
 //
-// "If … there is a NAT between … the initiator MUST … use UDP encapsulation … port 4500": from its first IKE_AUTH on.
-// A peer on a port other than 500 is there already.  RFC 7296 §2.23, §3.1
+// An initiator that finds a NAT, here the one that we announce, "MUST tunnel all future IKE and ESP packets associated with
+// this IKE SA over UDP port 4500."  RFC 7296 §2.23. A peer on a port other than 500 is there already.
 func (sa *ikeSA) float() {
 	if !sa.nat.known || sa.remote.Port() != portIKE {
 		return
@@ -94,8 +93,9 @@ func (sa *ikeSA) float() {
 
 // follow takes the addresses of a new authenticated request: a NAT in front of the peer may have given it others.
 //
-// A host behind a NAT itself does not follow, for it makes an attack easier; here that is an original initiator, since
-// gateways are put behind a forwarding NAT and their peers still move.  RFC 7296 §2.23
+// "A host behind a NAT SHOULD NOT do this type of dynamic address update if a validated packet has different port and/or
+// address values because it opens a possible DoS attack"  RFC 7296 §2.23. Here that is an original initiator: gateways are
+// put behind a NAT that forwards to them, and their peers still move.
 func (m *Machine) follow(sa *ikeSA, local, remote netip.AddrPort) {
 	if !remote.IsValid() || (sa.nat.local && sa.initiator) {
 		remote = sa.remote

@@ -68,18 +68,43 @@ func (m *Machine) receiveResponse(sa *ikeSA, h header.Header, d core.Datagram) {
 		return
 	}
 	m.received(msg, d)
+	if n := msg.ErrorNotify(); n != nil && n.NotifyType == wire.InvalidSyntax && sa.established() {
+		m.misunderstood(sa, f, n, msg)
+		return
+	}
 	f.exchange.response(sa, msg)
 }
 
-// unreadable ends an IKE SA whose peer sends what cannot be read. "INVALID_SYNTAX … in a response … the IKE SA is closed".
+// misunderstood ends an IKE SA whose peer could not read our request: "this error notification is considered fatal in both
+// peers, meaning that the IKE SA is deleted without needing an explicit Delete payload."  RFC 7296 §2.21.3
+func (m *Machine) misunderstood(sa *ikeSA, f *inFlight, n *wire.Notify, msg *wire.Message) {
+	reason := sa.refusedBy(n, 1, msg)
+	f.exchange.abort(m, sa, reason)
+	f.exchange.wipe()
+	if sa == m.current {
+		m.close(reason)
+		return
+	}
+	m.forget(sa)
+}
+
+// unreadable ends an IKE SA whose peer answers what cannot be read: with the notification in IKE_AUTH (RFC 7296 §2.21.2),
+// and by a Delete after it.
+//
+// "If errors are seen that indicate that the peers do not have the same state, it might be good to delete the IKE SA to
+// clean up state and start over."  RFC 7296 §2.21.3
 func (m *Machine) unreadable(sa *ikeSA, f *inFlight, bad *wire.Error) {
 	reason := sa.reason(core.InvalidSyntax, 1, f.kind.String(), f.id, "the response cannot be read: "+bad.Error())
 	f.exchange.abort(m, sa, reason)
-	if sa != m.current {
+	f.exchange.wipe()
+	switch {
+	case sa != m.current:
 		m.forget(sa)
-		return
+	case sa.established():
+		m.deleteIKE(nil, reason)
+	default:
+		m.say(sa, wire.InvalidSyntax, reason)
 	}
-	m.say(sa, wire.InvalidSyntax, reason)
 }
 
 func (m *Machine) receiveRequest(sa *ikeSA, h header.Header, d core.Datagram) {

@@ -48,8 +48,8 @@ func (x *rekeyChild) request(sa *ikeSA) ([]wire.Payload, bool) {
 	}
 	old.state = core.ChildRekeying
 	m.logf("IKE", 0, "establishing CHILD_SA %s, rekeying %s", old.cfg.Name, old.name())
-	// "The REKEY_SA notification MUST be included in a CREATE_CHILD_SA exchange if the purpose of the exchange is to replace
-	// an existing ESP or AH SA. … it contains the SPI that the initiator … expects in inbound packets."  RFC 7296 §1.3.3, §3.10.1
+	// "The SA being rekeyed is identified by the SPI field in the Notify payload; this is the SPI the exchange initiator
+	// would expect in inbound ESP or AH packets."  RFC 7296 §1.3.3
 	rekey := wire.NewChildNotify(wire.RekeySA, suite.ESP, uint32(old.in))
 	return append([]wire.Payload{rekey}, list...), true
 }
@@ -101,8 +101,8 @@ func (x *rekeyChild) response(sa *ikeSA, msg *wire.Message) {
 
 // loses settles a simultaneous rekeying.
 //
-// "To resolve these collisions … the SA created with the lowest of the four nonces … SHOULD be closed by the endpoint that
-// created it."  RFC 7296 §2.8.1, shortened
+// "If redundant SAs are created though such a collision, the SA created with the lowest of the four nonces used in the two
+// exchanges SHOULD be closed by the endpoint that created it."  RFC 7296 §2.8.1
 func (x *rekeyChild) loses(ni, nr []byte) bool {
 	return x.rival != nil && bytes.Compare(lowestNonce(ni, nr), x.lowest) < 0
 }

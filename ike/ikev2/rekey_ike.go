@@ -153,8 +153,8 @@ func (x *rekeyIKE) complete(sa *ikeSA, msg *wire.Message) *core.Reason {
 
 // inherit makes a new IKE SA of the lineage from the one it replaces.
 //
-// "the new IKE SA … message counters are reset to 0", and the initiator of the rekeying is its initiator.  RFC 7296 §2.18,
-// shortened
+// "The new IKE SA has its message counters set to 0, regardless of what they were in the earlier IKE SA."  RFC 7296 §1.3.2.
+// Whoever began the rekeying is its original initiator (RFC 7296 §2.2).
 func (sa *ikeSA) inherit(old *ikeSA, set suite.Set, shared secret.Bytes, ni, nr []byte) error {
 	sa.set, sa.nat = set, old.nat
 	sa.local, sa.remote = old.local, old.remote
@@ -307,8 +307,8 @@ func (m *Machine) refuseRekey(sa *ikeSA, req *request, n wire.NotifyType, reason
 
 // busyWithChild tells that the IKE SA's rekeying has to wait.
 //
-// "If a peer receives a request to rekey an IKE SA when it is currently creating, rekeying, or closing a Child SA of that IKE
-// SA, it SHOULD reply with TEMPORARY_FAILURE."  RFC 7296 §2.25.2
+// "If a peer receives a request to rekey the IKE SA, and it is currently creating, rekeying, or closing a Child SA of that
+// IKE SA, it SHOULD reply with TEMPORARY_FAILURE."  RFC 7296 §2.25.1
 func (m *Machine) busyWithChild(sa *ikeSA) bool {
 	if sa.inFlight == nil {
 		return false

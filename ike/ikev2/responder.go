@@ -45,8 +45,8 @@ var rows = []row{{
 	optional: []wire.PayloadType{wire.TypeKE},
 	answer:   (*Machine).answerChild,
 }, {
-	// "If a peer receives a request to rekey [or create a Child SA on] an IKE SA that it is currently trying to close, it
-	// SHOULD reply with TEMPORARY_FAILURE."  RFC 7296 §2.25.2
+	// "If a peer receives a request to rekey an IKE SA that it is currently trying to close, it SHOULD reply with
+	// TEMPORARY_FAILURE."  RFC 7296 §2.25.2. There is no place for a new Child SA either.
 	exchange: header.CreateChildSA, name: "CREATE_CHILD_SA on an IKE SA that ends", states: []core.IKEState{core.IKERekeyedOld, core.IKEDeleting},
 	answer: func(_ *Machine, sa *ikeSA, req *request) {
 		sa.respond(req, &wire.Notify{NotifyType: wire.TemporaryFailure})
@@ -107,8 +107,8 @@ func (r *row) wrong(msg *wire.Message) string {
 
 // refuseSyntax answers INVALID_SYNTAX, which is the end of the IKE SA.
 //
-// "the IKE SA … this notification … MUST … only be sent in an encrypted packet if the message ID and cryptographic checksum
-// were valid", and the error is fatal.  RFC 7296 §2.21.3 and §3.10.1
+// "this error notification is considered fatal in both peers, meaning that the IKE SA is deleted without needing an
+// explicit Delete payload."  RFC 7296 §2.21.3
 func (m *Machine) refuseSyntax(sa *ikeSA, req *request, text string) {
 	sa.respond(req, &wire.Notify{NotifyType: wire.InvalidSyntax})
 	m.endAnswered(sa, sa.reason(core.InvalidSyntax, 1, req.msg.Exchange.String(), req.msg.MessageID, text))
