@@ -11,6 +11,9 @@
 // of which the newest SA is used (package sad). A packet that matches none is dropped. What a bypass policy matches must not enter
 // the tunnel: on a TUN device it has no other way, so it is dropped and counted; the host's routing is to keep such packets
 // off the device. What a trap policy matches raises Acquire and is dropped.
+//
+// Fragments go through as they are. One that is not the first has no ports to be seen: where selectors name ports it matches none
+// of them, on either side (RFC 4301 §7.1; OPAQUE selectors take it, §7.2).
 package engine
 
 import (

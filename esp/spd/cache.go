@@ -14,6 +14,7 @@ const cacheSize = 256
 // the place of another: what an attacker can bring about is that Match is called as if there were no cache. A
 // new snapshot makes all that is remembered stale. The zero value is ready to use.
 type Cache struct {
+	last  *slot // of the packet before, since packets come in runs
 	slots [cacheSize]slot
 }
 
@@ -25,13 +26,19 @@ type slot struct {
 
 // Match is s.Match(f), remembered. It allocates nothing.
 func (c *Cache) Match(s *Snapshot, f *packet.Flow) *Policy {
-	at := &c.slots[place(f)]
-	if at.generation == s.generation && at.flow == *f {
-		return at.policy
+	if c.last != nil && c.last.holds(s, f) {
+		return c.last.policy
 	}
-	p := s.Match(f)
-	*at = slot{generation: s.generation, policy: p, flow: *f}
-	return p
+	at := &c.slots[place(f)]
+	c.last = at
+	if !at.holds(s, f) {
+		*at = slot{generation: s.generation, policy: s.Match(f), flow: *f}
+	}
+	return at.policy
+}
+
+func (at *slot) holds(s *Snapshot, f *packet.Flow) bool {
+	return at.generation == s.generation && at.flow == *f
 }
 
 // place mixes a flow to the number of a slot.

@@ -1,5 +1,7 @@
 package spd
 
+import "github.com/goswan/goswan/tun/packet"
+
 // MaxSelectors is the most traffic selectors that one payload carries: their number is one octet (RFC 7296 §3.13).
 const MaxSelectors = 255
 
@@ -52,4 +54,16 @@ func Covers(outer, inner []TrafficSelector) bool {
 		}
 	}
 	return len(inner) > 0
+}
+
+// FromFlow is one packet as a pair of selectors, such as go first in the traffic selector payloads when the packet caused the
+// negotiation (RFC 7296 §2.9). Ports that cannot be seen become any.
+func FromFlow(f *packet.Flow) (src, dst TrafficSelector) {
+	src, dst = FromAddr(f.Src), FromAddr(f.Dst)
+	src.Protocol, dst.Protocol = f.Protocol, f.Protocol
+	if f.Ports != packet.PortsOpaque {
+		src.StartPort, src.EndPort = f.SrcPort, f.SrcPort
+		dst.StartPort, dst.EndPort = f.DstPort, f.DstPort
+	}
+	return src, dst
 }

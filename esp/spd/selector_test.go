@@ -291,6 +291,26 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+func TestFromFlow(t *testing.T) {
+	for _, tt := range []struct {
+		flow     packet.Flow
+		src, dst string
+	}{
+		{packet.Flow{Protocol: packet.ProtoTCP, SrcPort: 1000, DstPort: 80, Ports: packet.PortsPair}, "10.1.0.1[tcp/1000]", "10.2.0.1[tcp/80]"},
+		{packet.Flow{Protocol: packet.ProtoICMP, SrcPort: 0x800, DstPort: 0x800, Ports: packet.PortsType}, "10.1.0.1[icmp/8(0)]", "10.2.0.1[icmp/8(0)]"},
+		{packet.Flow{Protocol: 47}, "10.1.0.1[gre]", "10.2.0.1[gre]"},
+	} {
+		tt.flow.Src, tt.flow.Dst = netip.MustParseAddr("10.1.0.1"), netip.MustParseAddr("10.2.0.1")
+		src, dst := FromFlow(&tt.flow)
+		if src != MustParse(tt.src) || dst != MustParse(tt.dst) {
+			t.Errorf("%+v is %v and %v, want %s and %s", tt.flow, src, dst, tt.src, tt.dst)
+		}
+		if !src.MatchSrc(&tt.flow) || !dst.MatchDst(&tt.flow) {
+			t.Errorf("%v and %v do not match the packet they were made of", src, dst)
+		}
+	}
+}
+
 // TestSubsetMeansMatch: what a subset matches, the superset matches, over random selectors and packets.
 func TestSubsetMeansMatch(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
