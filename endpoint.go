@@ -134,7 +134,7 @@ func (e *Endpoint) event(ev engine.Event) {
 	case engine.Acquire:
 		e.acquire(childKey{ev.Policy.Conn, ev.Policy.Name}, flowSelectors(ev.Flow))
 	case engine.Expire:
-		e.ike.Expire(ev.ID.SPI, ev.ID.Direction, ev.Hard)
+		e.ike.Expire(ev.ID, ev.Hard)
 	case engine.PeerMoved:
 		e.ike.PeerMoved(ev.ID.SPI, ev.Local, ev.Remote)
 	}

@@ -88,12 +88,7 @@ type Endpoint struct {
 	counters counters
 	nextID   atomic.Uint64
 	wg       sync.WaitGroup
-
-	mu       sync.Mutex // guards what follows
-	closed   bool
-	lineages map[uint64]*lineage
-	bySPI    map[header.SPI]*lineage
-	byInit   map[initKey]*lineage
+	tables   tables
 }
 
 // initKey tells apart IKE_SA_INIT requests, which have no SPI of ours yet, so that a retransmission finds the lineage
@@ -118,9 +113,7 @@ func New(cfg Config) *Endpoint {
 	return &Endpoint{
 		cfg:      cfg,
 		halfOpen: newHalfOpen(cfg.Environment.Rand),
-		lineages: map[uint64]*lineage{},
-		bySPI:    map[header.SPI]*lineage{},
-		byInit:   map[initKey]*lineage{},
+		tables:   newTables(),
 	}
 }
 
@@ -133,18 +126,8 @@ var ErrTooManyIKESAs = errors.New("ike: the limit of IKE SAs is reached")
 // IKESAs are snapshots of all live IKE SAs, in no particular order.
 func (e *Endpoint) IKESAs() []core.IKEStatus {
 	var all []core.IKEStatus
-	for _, l := range e.snapshot() {
+	for _, l := range e.tables.snapshot() {
 		all = append(all, l.Status()...)
-	}
-	return all
-}
-
-func (e *Endpoint) snapshot() []*lineage {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	all := make([]*lineage, 0, len(e.lineages))
-	for _, l := range e.lineages {
-		all = append(all, l)
 	}
 	return all
 }
@@ -152,11 +135,9 @@ func (e *Endpoint) snapshot() []*lineage {
 // Close ends all IKE SAs with notice to the peers, and waits for it until ctx is done; then it ends them without.
 // It returns ctx's error when some peers did not answer.
 func (e *Endpoint) Close(ctx context.Context) error {
-	e.mu.Lock()
-	e.closed = true
-	e.mu.Unlock()
+	e.tables.close()
 	reason := &core.Reason{Kind: core.ShuttingDown, Phase: 1, Text: "this endpoint is shutting down"}
-	for _, l := range e.snapshot() {
+	for _, l := range e.tables.snapshot() {
 		l.command(core.Delete{IKE: true, Reason: reason})
 	}
 	done := make(chan struct{})
@@ -169,7 +150,7 @@ func (e *Endpoint) Close(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	for _, l := range e.snapshot() {
+	for _, l := range e.tables.snapshot() {
 		l.kill()
 	}
 	<-done

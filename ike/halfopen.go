@@ -54,35 +54,30 @@ const (
 	ignore                // too many already
 )
 
-// judge decides by the numbers. A cookie that came back proves the address, so only the hard limits remain.
-func (h *halfOpen) judge(from netip.Addr, hasCookie bool, lim Limits) verdict {
+// judge decides by the numbers; what it admits is counted until leave. A cookie that came back proves the address, so only
+// the hard limits remain.
+func (h *halfOpen) judge(from netip.Addr, hasCookie func() bool, lim Limits) (verdict, *peerCount) {
+	from = aggregate(from)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	p := h.byAddr[from]
 	mine := 0
-	if p := h.byAddr[aggregate(from)]; p != nil {
+	if p != nil {
 		mine = p.n
 	}
 	switch {
 	case lim.InitiatorOnly, h.total >= lim.HalfOpen, mine >= lim.BlockThreshold:
-		return ignore
-	case !hasCookie && (h.total >= lim.CookieThreshold || mine >= lim.CookieThresholdIP):
-		return ask
+		return ignore, nil
+	case (h.total >= lim.CookieThreshold || mine >= lim.CookieThresholdIP) && !hasCookie():
+		return ask, nil
 	}
-	return admit
-}
-
-func (h *halfOpen) enter(from netip.Addr) *peerCount {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	from = aggregate(from)
-	p := h.byAddr[from]
 	if p == nil {
 		p = &peerCount{addr: from}
 		h.byAddr[from] = p
 	}
 	p.n++
 	h.total++
-	return p
+	return admit, p
 }
 
 func (h *halfOpen) leave(p *peerCount) {

@@ -1,6 +1,7 @@
 package ike
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,9 +21,10 @@ type lineage struct {
 	killed    chan struct{}
 	killOnce  sync.Once
 	responder *peerCount // counted as half-open; nil once established
-	initKey   initKey    // of a responder's lineage
 	conn      string     // of an initiator's lineage
 	status    atomic.Pointer[[]core.IKEStatus]
+	begun     atomic.Bool // there has been an IKE SA
+	entries   entries     // in the endpoint's tables, guarded by them
 
 	mu       sync.Mutex // guards what follows
 	commands []core.Command
@@ -48,6 +50,9 @@ func (l *lineage) deliver(d core.Datagram) bool {
 		return false
 	}
 }
+
+// over tells that there is no IKE SA any more: the machine only repeats its last response to whoever asks for it.
+func (l *lineage) over() bool { return l.begun.Load() && len(l.Status()) == 0 }
 
 // command queues a command; after the lineage's end it is lost.
 func (l *lineage) command(c core.Command) {
@@ -83,6 +88,12 @@ func (l *lineage) run() {
 	defer timer.Stop()
 	for !l.drain() {
 		l.publish()
+		if l.over() && l.e.tables.isClosed() {
+			l.m.Command(l.e.cfg.Now(), core.Delete{IKE: true, Force: true})
+			if l.drain() {
+				return
+			}
+		}
 		wait := time.Hour
 		if deadline := l.m.Deadline(); !deadline.IsZero() {
 			wait = max(0, deadline.Sub(l.e.cfg.Now()))
@@ -114,8 +125,14 @@ func (l *lineage) runCommands() {
 }
 
 func (l *lineage) publish() {
-	s := l.m.Status()
-	l.status.Store(&s)
+	before, now := l.Status(), l.m.Status()
+	if len(now) > 0 {
+		l.begun.Store(true)
+	}
+	l.status.Store(&now)
+	if !slices.EqualFunc(before, now, func(a, b core.IKEStatus) bool { return a.UniqueID == b.UniqueID }) {
+		l.e.tables.identify(l, now)
+	}
 }
 
 // drain carries out the machine's outputs in order; it tells true after the last output of the lineage.
@@ -145,19 +162,19 @@ func (l *lineage) carryOut(o core.Output) {
 	case core.SendKeepalive:
 		_ = net.SendKeepalive(o.Local, o.Remote) // the next one comes anyway
 	case core.InstallSA:
-		if err := path.Install(o.Params); err != nil {
-			l.refused(o, err)
-		}
+		l.install(o.Params)
 	case core.RemoveSA:
-		path.Remove(esp.ID{SPI: o.SPI, Direction: o.Direction, Reqid: o.Reqid})
+		id := esp.ID{SPI: o.SPI, Direction: o.Direction, Reqid: o.Reqid}
+		l.e.tables.removeSA(id, l)
+		path.Remove(id)
 	case core.MoveSA:
 		path.Move(esp.ID{SPI: o.SPI, Direction: o.Direction, Reqid: o.Reqid}, o.Local, o.Remote)
 	case core.ReleaseSPI:
 		path.ReleaseSPI(o.SPI)
 	case core.AddSPI:
-		l.e.addSPI(o.SPI, l)
+		l.e.tables.addSPI(o.SPI, l)
 	case core.RemoveSPI:
-		l.e.removeSPI(o.SPI, l)
+		l.e.tables.removeSPI(o.SPI, l)
 	case core.Done:
 		l.done(o)
 	default:
@@ -165,11 +182,30 @@ func (l *lineage) carryOut(o core.Output) {
 	}
 }
 
-// refused ends a Child SA that the data path does not take.
-func (l *lineage) refused(o core.InstallSA, err error) {
-	reason := &core.Reason{Kind: core.Internal, Phase: 2, Conn: o.Params.Conn, Child: o.Params.Name, Text: "the data path refused the SA: " + err.Error()}
-	l.command(core.Delete{Child: o.Params.Name, Reason: reason})
+// install puts an SA in use. A Child SA of which the data path refuses one ends.
+func (l *lineage) install(p esp.Params) {
+	id := p.ID()
+	l.e.tables.addSA(id, l)
+	err := l.e.cfg.DataPath.Install(p)
+	if err == nil {
+		return
+	}
+	l.e.tables.removeSA(id, l)
+	reason := &core.Reason{Kind: core.Internal, Phase: 2, Conn: p.Conn, Child: p.Name, Text: "the data path refused the SA: " + err.Error()}
+	l.command(core.Delete{ChildID: l.childOf(id), Child: p.Name, Reason: reason})
 	l.e.cfg.Watch(l.id, core.Failed{Reason: reason})
+}
+
+// childOf is the unique ID of the Child SA that an SA belongs to; 0 when there is none.
+func (l *lineage) childOf(id esp.ID) uint32 {
+	for _, s := range l.m.Status() {
+		for _, c := range s.Children {
+			if (id.Direction == esp.In && c.SPIIn == id.SPI) || (id.Direction == esp.Out && c.SPIOut == id.SPI && c.Reqid == id.Reqid) {
+				return c.UniqueID
+			}
+		}
+	}
+	return 0
 }
 
 // tell passes on what is to be known, after the endpoint has taken its own share of it.
@@ -177,6 +213,7 @@ func (l *lineage) tell(o core.Output) {
 	if up, ok := o.(core.Established); ok {
 		l.publish()
 		l.leaveHalfOpen()
+		l.e.tables.established(l, up.IKE)
 		l.e.replaceOlder(l, up)
 	}
 	switch o.(type) {
@@ -200,7 +237,7 @@ func (l *lineage) done(o core.Done) {
 // end takes the lineage out of the tables and ends what waits for it.
 func (l *lineage) end(reason *core.Reason) {
 	l.leaveHalfOpen()
-	l.e.forget(l)
+	l.e.tables.leave(l)
 	l.mu.Lock()
 	l.ended = true
 	if reason == nil {

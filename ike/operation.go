@@ -31,18 +31,16 @@ func (e *Endpoint) Initiate(r InitiateRequest, done func(*core.Reason)) error {
 			return nil
 		}
 	}
-	_, err := e.start(ikev2.NewInitiator(e.cfg.Environment, r.Connection), func(l *lineage) {
-		l.conn = r.Connection.Name
-		l.ops[op] = done
-		l.commands = []core.Command{c}
-		l.wake <- struct{}{}
-	})
+	l := e.newLineage(ikev2.NewInitiator(e.cfg.Environment, r.Connection))
+	l.conn, l.ops[op], l.commands = r.Connection.Name, done, []core.Command{c}
+	l.wake <- struct{}{}
+	_, err := e.start(l)
 	return err
 }
 
 // ofConnection finds the newest lineage that may take a new Child SA of the connection.
 func (e *Endpoint) ofConnection(name string) (newest *lineage) {
-	for _, l := range e.snapshot() {
+	for _, l := range findAll(&e.tables, e.tables.byConn, name) {
 		if l.takesChildOf(name) && (newest == nil || l.id > newest.id) {
 			newest = l
 		}
@@ -53,7 +51,7 @@ func (e *Endpoint) ofConnection(name string) (newest *lineage) {
 func (l *lineage) takesChildOf(conn string) bool {
 	status := l.Status()
 	if len(status) == 0 {
-		return l.conn == conn
+		return l.conn == conn && !l.begun.Load()
 	}
 	s := status[0]
 	established := s.State == core.IKEEstablished || s.State == core.IKERekeying
@@ -63,23 +61,19 @@ func (l *lineage) takesChildOf(conn string) bool {
 // Command sends a command to the lineage that has the IKE SA with this unique ID; done is called once with its outcome.
 // It tells false when there is no such IKE SA.
 func (e *Endpoint) Command(ikeID uint32, make func(op uint64) core.Command, done func(*core.Reason)) bool {
-	for _, l := range e.snapshot() {
-		for _, s := range l.Status() {
-			if s.UniqueID != ikeID {
-				continue
-			}
-			op := e.nextID.Add(1)
-			l.operation(op, done)
-			l.command(make(op))
-			return true
-		}
+	l := find(&e.tables, e.tables.byID, ikeID)
+	if l == nil {
+		return false
 	}
-	return false
+	op := e.nextID.Add(1)
+	l.operation(op, done)
+	l.command(make(op))
+	return true
 }
 
 // Broadcast sends a command to every lineage that select chooses by its snapshot.
 func (e *Endpoint) Broadcast(c core.Command, choose func([]core.IKEStatus) bool) {
-	for _, l := range e.snapshot() {
+	for _, l := range e.tables.snapshot() {
 		if choose(l.Status()) {
 			l.command(c)
 		}
@@ -87,66 +81,71 @@ func (e *Endpoint) Broadcast(c core.Command, choose func([]core.IKEStatus) bool)
 }
 
 // Expire passes on that an SA has reached a lifetime by volume.
-func (e *Endpoint) Expire(spi esp.SPI, dir esp.Direction, hard bool) {
-	e.Broadcast(core.Expire{SPI: spi, Direction: dir, Hard: hard}, func(all []core.IKEStatus) bool { return owns(all, spi, dir) })
+func (e *Endpoint) Expire(id esp.ID, hard bool) {
+	e.about(id, core.Expire{SPI: id.SPI, Direction: id.Direction, Hard: hard})
 }
 
 // PeerMoved passes on that authenticated ESP packets on an inbound SA come from another address.
 func (e *Endpoint) PeerMoved(spi esp.SPI, local, remote netip.AddrPort) {
-	e.Broadcast(core.Move{Local: local, Remote: remote}, func(all []core.IKEStatus) bool { return owns(all, spi, esp.In) })
+	e.about(esp.ID{SPI: spi, Direction: esp.In}, core.Move{Local: local, Remote: remote})
 }
 
-func owns(all []core.IKEStatus, spi esp.SPI, dir esp.Direction) bool {
-	for _, s := range all {
-		for _, c := range s.Children {
-			if (dir == esp.In && c.SPIIn == spi) || (dir == esp.Out && c.SPIOut == spi) {
-				return true
-			}
-		}
+// about sends a command to the lineage that installed an SA. When there is none the SA has just been removed.
+func (e *Endpoint) about(id esp.ID, c core.Command) {
+	if l := find(&e.tables, e.tables.bySA, saKey(id)); l != nil {
+		l.command(c)
 	}
-	return false
 }
 
 // FirstContact tells whether no established IKE SA between these identities exists, so that INITIAL_CONTACT may be sent.
 //
-// "This notification asserts that this IKE SA is the only IKE SA currently active between the authenticated
-// identities."  RFC 7296 §2.4
+// "The INITIAL_CONTACT notification asserts that this IKE SA is the only IKE SA currently active between the
+// authenticated identities."  RFC 7296 §2.4
 func (e *Endpoint) FirstContact(local, remote auth.Identity) bool {
-	for _, s := range e.IKESAs() {
-		if s.State != core.IKEConnecting && s.LocalID == local && s.RemoteID == remote {
+	for _, l := range findAll(&e.tables, e.tables.byEnds, identities{local, remote}) {
+		if l.active() {
 			return false
 		}
 	}
 	return true
 }
 
-// replaceOlder ends the IKE SAs that the new one takes the place of: after INITIAL_CONTACT without a word, for the peer
-// has forgotten them (RFC 7296 §2.4), by the policy `unique = replace` with notice; `keep` ends the new one.
+// active tells whether the lineage has an IKE SA with an authenticated peer.
+func (l *lineage) active() bool {
+	status := l.Status()
+	return len(status) > 0 && status[0].State != core.IKECreated && status[0].State != core.IKEConnecting
+}
+
+// replaceOlder ends the IKE SAs that a peer's new one takes the place of: after INITIAL_CONTACT without a word, for the peer
+// has forgotten them (RFC 7296 §2.4), by the policy `unique = replace` with notice. `keep` ends the new one instead, unless
+// it comes from where the old one is: that is a reauthentication, and the peer ends the old one itself. The policy is the
+// responder's, as in strongSwan: whoever initiates knows what he wants.
 func (e *Endpoint) replaceOlder(l *lineage, up core.Established) {
 	unique := up.Connection.Unique
-	if unique == core.UniqueNever || (unique == core.UniqueNo && !up.InitialContact) {
+	if up.IKE.Initiator || unique == core.UniqueNever || (unique == core.UniqueNo && !up.InitialContact) {
 		return
 	}
-	reason := &core.Reason{Kind: core.Replaced, Phase: 1, Conn: up.IKE.Conn, Text: "the peer has a newer IKE SA"}
-	for _, other := range e.snapshot() {
-		status := other.Status()
-		if other == l || len(status) == 0 || status[0].LocalID != up.IKE.LocalID || status[0].RemoteID != up.IKE.RemoteID ||
-			status[0].State == core.IKEConnecting || status[0].State == core.IKEDeleting {
+	for _, other := range findAll(&e.tables, e.tables.byEnds, identities{up.IKE.LocalID, up.IKE.RemoteID}) {
+		if other == l || !other.active() {
 			continue
 		}
-		if unique == core.UniqueKeep && !up.InitialContact {
-			l.command(core.Delete{IKE: true, Reason: &core.Reason{Kind: core.Replaced, Phase: 1, Conn: up.IKE.Conn, Text: "unique = keep: an IKE SA between these identities exists"}})
+		old := other.Status()[0]
+		switch {
+		case old.State == core.IKEDeleting:
+		case up.InitialContact || unique == core.UniqueReplace:
+			other.command(core.Delete{IKE: true, Force: up.InitialContact, Reason: &core.Reason{
+				Kind: core.Replaced, Phase: 1, Conn: up.IKE.Conn, Text: "the peer has a newer IKE SA"}})
+		case old.Remote.Addr() != up.IKE.Remote.Addr():
+			l.command(core.Delete{IKE: true, Reason: &core.Reason{
+				Kind: core.Replaced, Phase: 1, Conn: up.IKE.Conn, Text: "unique = keep: an IKE SA between these identities exists"}})
 			return
 		}
-		other.command(core.Delete{IKE: true, Force: up.InitialContact, Reason: reason})
 	}
 }
 
 // Current names a lineage: its connection and its current IKE SA's unique ID; zero is not known.
 func (e *Endpoint) Current(lineage uint64) (conn string, ikeID uint32) {
-	e.mu.Lock()
-	l := e.lineages[lineage]
-	e.mu.Unlock()
+	l := find(&e.tables, e.tables.all, lineage)
 	if l == nil {
 		return "", 0
 	}
@@ -157,8 +156,4 @@ func (e *Endpoint) Current(lineage uint64) (conn string, ikeID uint32) {
 }
 
 // Timers is how many lineages wait for a deadline: each has one timer.
-func (e *Endpoint) Timers() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return len(e.lineages)
-}
+func (e *Endpoint) Timers() int { return e.tables.count() }
