@@ -143,20 +143,23 @@ func (c *client) handle(ctx context.Context, b []byte) error {
 
 // register adds an event to those that the client gets, or takes it away.
 func (c *client) register(name string, wanted bool) error {
-	c.mu.Lock()
-	known := knownEvents[name] && (wanted || c.events[name])
-	if known {
+	if !knownEvents[name] || !wanted && !c.registered(name) {
+		return c.send(eventUnknown, "", nil)
+	}
+	confirm, err := encodePacket(eventConfirm, "", nil)
+	if err != nil {
+		return err
+	}
+	// A client forgets events that come before the confirmation.
+	return c.out.pushAnd(confirm, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		if wanted {
 			c.events[name] = true
 		} else {
 			delete(c.events, name)
 		}
-	}
-	c.mu.Unlock()
-	if !known {
-		return c.send(eventUnknown, "", nil)
-	}
-	return c.send(eventConfirm, "", nil)
+	})
 }
 
 // registered says that the client gets events of that name.

@@ -111,6 +111,8 @@ func (s *Server) raiseLog(e Event, line core.Log) {
 func addLine(m *Message, e Event, line core.Log) *Message {
 	if e.Conn != "" {
 		m.Add("ikesa-name", e.Conn)
+	}
+	if e.IKE != 0 {
 		m.Addf("ikesa-uniqueid", "%d", e.IKE)
 	}
 	return m.Add("msg", strings.ToValidUTF8(line.Text[:min(len(line.Text), maxLogText)], ""))

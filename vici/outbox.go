@@ -34,7 +34,10 @@ func newOutbox() *outbox {
 }
 
 // push queues a packet, and waits for room for it.
-func (o *outbox) push(b []byte) error {
+func (o *outbox) push(b []byte) error { return o.pushAnd(b, func() {}) }
+
+// pushAnd is push, and calls then before anything can be queued behind the packet.
+func (o *outbox) pushAnd(b []byte, then func()) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for o.size >= outboxLimit && !o.closed {
@@ -44,6 +47,7 @@ func (o *outbox) push(b []byte) error {
 		return errGone
 	}
 	o.add(b)
+	then()
 	return nil
 }
 

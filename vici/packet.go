@@ -39,17 +39,17 @@ const lengthOctets = 4
 // parsePacket splits what follows the length. The body shares memory with b.
 func parsePacket(b []byte) (packet, error) {
 	if len(b) == 0 {
-		return packet{}, errors.New("vici: empty packet")
+		return packet{}, errors.New("empty packet")
 	}
 	p := packet{kind: packetType(b[0]), body: b[1:]}
 	if p.kind > event {
-		return packet{}, fmt.Errorf("vici: packet type %d is unknown", p.kind)
+		return packet{}, fmt.Errorf("packet type %d is unknown", p.kind)
 	}
 	if !p.kind.named() {
 		return p, nil
 	}
 	if len(p.body) == 0 || len(p.body) < 1+int(p.body[0]) {
-		return packet{}, fmt.Errorf("vici: the name of a packet of type %d is cut off", p.kind)
+		return packet{}, fmt.Errorf("the name of a packet of type %d is cut off", p.kind)
 	}
 	n := int(p.body[0])
 	p.name, p.body = string(p.body[1:1+n]), p.body[1+n:]
@@ -85,7 +85,7 @@ func readLength(r io.Reader) (int, error) {
 	}
 	n := binary.BigEndian.Uint32(b[:])
 	if n > MaxPacket {
-		return 0, fmt.Errorf("vici: a packet of %d octets is longer than %d", n, MaxPacket)
+		return 0, fmt.Errorf("a packet of %d octets is longer than %d", n, MaxPacket)
 	}
 	return int(n), nil
 }
@@ -94,7 +94,7 @@ func readLength(r io.Reader) (int, error) {
 func readBody(r io.Reader, n int) ([]byte, error) {
 	b := make([]byte, n)
 	if _, err := io.ReadFull(r, b); err != nil {
-		return nil, fmt.Errorf("vici: a packet is cut off: %w", err)
+		return nil, fmt.Errorf("a packet is cut off: %w", err)
 	}
 	return b, nil
 }

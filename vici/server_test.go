@@ -136,6 +136,28 @@ func TestEventUnknownTwice(t *testing.T) {
 	}
 }
 
+// TestConfirmFirst has a client that registers while there are events: none comes before the confirmation.
+func TestConfirmFirst(t *testing.T) {
+	b := newBench(t, func(c *ServerConfig) { c.MaxClients = 1000 })
+	ctx, cancel := context.WithCancel(b.ctx)
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for ctx.Err() == nil {
+			b.daemon.log("office", 1, "IKE", 0, "hello")
+		}
+	}()
+	for range 200 {
+		conn := b.conn()
+		if p := roundTrip(t, conn, eventRegister, "log", nil); p.kind != eventConfirm {
+			t.Errorf("a registration is answered by packet type %d, want %d", p.kind, eventConfirm)
+		}
+		_ = conn.Close()
+	}
+	cancel()
+	<-stopped
+}
+
 func send(t *testing.T, conn net.Conn, kind packetType, name string, m *Message) {
 	t.Helper()
 	b, err := encodePacket(kind, name, m)

@@ -286,13 +286,13 @@ func TestSwanctlTraces(t *testing.T) {
 	hello := func() { f.daemon.log("office", 1, "IKE", 1, "hello") }
 	up := func() { f.daemon.tell(Event{Conn: "gw", IKE: 1, What: core.Established{IKE: recorded(t)}}) }
 	tests := []struct {
-		args, event string
-		raise       func()
-		want        string
+		args  string
+		raise func()
+		want  string
 	}{
-		{"--log", "log", hello, "00[IKE] hello"},
-		{"--log --raw", "log", hello, "log {group=IKE level=1 thread=0 ikesa-name=office ikesa-uniqueid=1 msg=hello}"},
-		{"--monitor-sa --raw", "child-updown", up, "ike-updown event {up=yes gw {uniqueid=1 version=2 state=ESTABLISHED"},
+		{"--log", hello, "00[IKE] hello"},
+		{"--log --raw", hello, "log {group=IKE level=1 thread=0 ikesa-name=office ikesa-uniqueid=1 msg=hello}"},
+		{"--monitor-sa --raw", up, "ike-updown event {up=yes gw {uniqueid=1 version=2 state=ESTABLISHED"},
 	}
 	for _, test := range tests {
 		cmd := f.command(f.ctx, strings.Fields(test.args)...)
@@ -304,9 +304,9 @@ func TestSwanctlTraces(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		f.registered(test.event)
-		test.raise()
+		stop := f.repeat(test.raise)
 		line, err := bufio.NewReader(out).ReadString('\n')
+		stop()
 		if !strings.HasPrefix(line, test.want) {
 			t.Errorf("swanctl %s prints %s, %v; want %s", test.args, line, err, test.want)
 		}
@@ -316,16 +316,19 @@ func TestSwanctlTraces(t *testing.T) {
 	}
 }
 
-// registered waits until a client has registered for the event.
-func (f *foreman) registered(event string) {
-	f.t.Helper()
-	for f.ctx.Err() == nil {
-		for _, c := range f.server.each() {
-			if c.registered(event) {
-				return
+// repeat does something again and again until stop is called: swanctl does not tell when it has begun to listen.
+func (f *foreman) repeat(do func()) (stop func()) {
+	ctx, cancel := context.WithCancel(f.ctx)
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for ctx.Err() == nil {
+			do()
+			select {
+			case <-time.After(5 * time.Millisecond):
+			case <-ctx.Done():
 			}
 		}
-		time.Sleep(time.Millisecond)
-	}
-	f.t.Fatalf("no client registers for %s", event)
+	}()
+	return func() { cancel(); <-stopped }
 }
