@@ -34,7 +34,7 @@ type Pair struct {
 	Keywords string // "aes128gcm16" when empty
 	SPI      esp.SPI
 	Reqid    uint32
-	// From and To are the outer addresses; FromTS and ToTS the traffic selectors in text form, separated by nothing: one each.
+	// From and To are the outer addresses, FromTS and ToTS the traffic selectors in text form.
 	From, To     netip.AddrPort
 	FromTS, ToTS []string
 	Window       int

@@ -106,7 +106,7 @@ func TestMatchAgainstScan(t *testing.T) {
 	var cache Cache
 	var all []*Policy
 	hits := 0
-	for i := range 300 {
+	for i := range 200 {
 		p := &Policy{Name: fmt.Sprint(i), Action: Action(r.IntN(4))}
 		for range 1 + r.IntN(3) {
 			p.LocalTS = append(p.LocalTS, randomSelector(r))
@@ -122,7 +122,7 @@ func TestMatchAgainstScan(t *testing.T) {
 			d.Change([]*Policy{all[k]}, nil)
 			all = append(all[:k:k], all[k+1:]...)
 		}
-		for range 100 {
+		for range 50 {
 			f := packet.Flow{Src: randomAddr(r), Dst: randomAddr(r), Protocol: uint8(r.IntN(3)), Ports: packet.Ports(r.IntN(2))}
 			if f.Ports == packet.PortsPair {
 				f.SrcPort, f.DstPort = uint16(r.IntN(4)), uint16(r.IntN(4))
