@@ -105,13 +105,13 @@ func (m *Machine) installOut(c *child, out *esp.Params) {
 // release gives back what a Child SA has in the data path, the inbound SA after a delay.
 func (m *Machine) release(c *child, delay time.Duration) {
 	if c.hasOut {
-		m.emit(core.RemoveSA{SPI: c.out, Direction: esp.Out})
+		m.emit(core.RemoveSA{SPI: c.out, Direction: esp.Out, Reqid: c.reqid})
 	}
 	switch {
 	case c.hasIn && delay > 0:
 		m.retired = append(m.retired, retired{c.in, m.now.Add(delay)})
 	case c.hasIn:
-		m.emit(core.RemoveSA{SPI: c.in, Direction: esp.In})
+		m.emit(core.RemoveSA{SPI: c.in, Direction: esp.In, Reqid: c.reqid})
 	default:
 		m.emit(core.ReleaseSPI{SPI: c.in})
 	}

@@ -133,7 +133,7 @@ func (m *Machine) move(c core.Move) {
 func (m *Machine) moveChildren(local, remote netip.AddrPort) {
 	for _, c := range m.children {
 		for _, dir := range c.directions() {
-			m.emit(core.MoveSA{SPI: dir.spi, Direction: dir.direction, Local: local, Remote: remote})
+			m.emit(core.MoveSA{SPI: dir.spi, Direction: dir.direction, Reqid: c.reqid, Local: local, Remote: remote})
 		}
 		if c.later != nil {
 			c.later.Local, c.later.Remote = local, remote
