@@ -426,10 +426,16 @@ func TestServeWarnsOfTCP(t *testing.T) {
 	if got := b.ask(c, "get-keys", nil); got != "{keys=[]}" {
 		t.Errorf("over TCP the answer is %s", got)
 	}
-	if n := b.logs.FilterMessageSnippet("TCP").Len(); n != 0 {
+	if n := b.logs.FilterMessageSnippet("commands the daemon").Len(); n != 0 {
 		t.Error("a port of this host alone is warned of")
 	}
 	go func() { served <- b.server.Serve(foreign{l}) }()
+	for b.logs.FilterMessageSnippet("commands the daemon").Len() == 0 {
+		if b.ctx.Err() != nil {
+			t.Fatal("a port for other hosts is not warned of")
+		}
+		time.Sleep(time.Millisecond)
+	}
 	if err := b.server.Shutdown(b.ctx); err != nil {
 		t.Fatal(err)
 	}
