@@ -29,7 +29,13 @@ func (m *Machine) receiveInitRequest(h header.Header, d core.Datagram) {
 func (m *Machine) answerInit(h header.Header, d core.Datagram) {
 	msg, err := wire.Parse(d.Data)
 	if err != nil {
-		m.refuseInit(h, d, err.(*wire.Error).Notify(), m.initReason(core.InvalidSyntax, err.Error()))
+		reason := m.initReason(core.InvalidSyntax, err.Error())
+		if n := err.(*wire.Error).Notify(); n != nil {
+			m.refuseInit(h, d, n, reason)
+			return
+		}
+		// INVALID_SYNTAX "may only be returned for and in an encrypted packet".  RFC 7296 §3.10.1
+		m.close(reason)
 		return
 	}
 	m.received(msg, d)
