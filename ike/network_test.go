@@ -333,7 +333,7 @@ func catalog(local, remote string, peer netip.Addr) *core.Catalog {
 	return &core.Catalog{
 		Connections: []*core.Connection{{
 			Name: "site", Version: 2, Proposals: proposals(suite.IKE, "aes256gcm16-prfsha384-x25519"), KeyingTries: 1,
-			RemoteAddrs: []string{peer.String()},
+			RemoteAddrs: []string{peer.String(), "%any"},
 			Local:       []core.Auth{{Method: core.AuthPSK, ID: mustID(local)}}, Remote: []core.Auth{{Method: core.AuthPSK, ID: mustID(remote)}},
 			Children: []*core.Child{{
 				Name: "net", Proposals: proposals(suite.ESP, "aes256gcm16"), LocalTS: selectors(localTS), RemoteTS: selectors(remoteTS), ReplayWindow: 32,

@@ -1,0 +1,92 @@
+package ike
+
+import (
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/goswan/goswan/ike/auth"
+	"github.com/goswan/goswan/ike/core"
+)
+
+// secondAddr is where left comes from the second time.
+var secondAddr = netip.MustParseAddr("192.0.2.77")
+
+// again makes a second IKE SA between the same identities: from the same endpoint, from one that was restarted (which has
+// forgotten the first), or from another address by an endpoint that knows nothing of the first but says no INITIAL_CONTACT.
+func TestUnique(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		unique    core.Unique
+		from      netip.Addr
+		contact   bool
+		remain    int  // IKE SAs at the responder in the end
+		firstGone bool // the first one is not among them
+	}{
+		{"no: both stay", core.UniqueNo, secondAddr, false, 2, false},
+		{"no, and INITIAL_CONTACT: the first goes", core.UniqueNo, secondAddr, true, 1, true},
+		{"never: INITIAL_CONTACT is nothing", core.UniqueNever, secondAddr, true, 2, false},
+		{"replace: the first goes", core.UniqueReplace, secondAddr, false, 1, true},
+		{"keep: the second goes", core.UniqueKeep, secondAddr, false, 1, false},
+		{"keep, from the same address: a reauthentication", core.UniqueKeep, leftAddr, false, 2, false},
+		{"keep, and INITIAL_CONTACT: the first goes", core.UniqueKeep, secondAddr, true, 1, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, left, right := pair(t)
+				right.catalog.Load().Connections[0].Unique = c.unique
+				left.up(t)
+				first := right.IKESAs()[0].UniqueID
+				if c.from == leftAddr {
+					left.up(t, func(r *InitiateRequest) { r.Separate = true })
+				} else {
+					other := n.host(c.from, catalog("left", "right", rightAddr))
+					other.cfg.Environment.FirstContact = nil // says so
+					if !c.contact {
+						other.cfg.Environment.FirstContact = func(_, _ auth.Identity) bool { return false }
+					}
+					_ = other.initiate(t).settled(t)
+				}
+				time.Sleep(time.Minute)
+				all := right.IKESAs()
+				gone := true
+				for _, s := range all {
+					gone = gone && s.UniqueID != first
+				}
+				if len(all) != c.remain || gone != c.firstGone {
+					t.Errorf("%d IKE SAs remain, the first gone: %v; want %d and %v", len(all), gone, c.remain, c.firstGone)
+				}
+				for _, down := range outputs[core.IKEDown](right) {
+					if down.Reason == nil || down.Reason.Kind != core.Replaced {
+						t.Errorf("the reason of the end is %v, want one of kind REPLACED", down.Reason)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestTheInitiatorDoesNotReplaceItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, left, right := pair(t)
+		left.catalog.Load().Connections[0].Unique = core.UniqueReplace
+		left.up(t)
+		left.up(t, func(r *InitiateRequest) { r.Separate = true })
+		want(t, "both stay: unique is for peers", len(left.IKESAs()) == 2 && len(right.IKESAs()) == 2)
+	})
+}
+
+func TestFirstContact(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, left, right := pair(t)
+		l, r := mustID("left"), mustID("right")
+		want(t, "with nobody it is the first contact", left.FirstContact(l, r))
+		left.up(t)
+		want(t, "with the peer it is not", !left.FirstContact(l, r) && !right.FirstContact(r, l))
+		want(t, "with another it is", left.FirstContact(l, mustID("other")))
+		left.Broadcast(core.Delete{IKE: true}, func([]core.IKEStatus) bool { return true })
+		synctest.Wait()
+		want(t, "after the end it is again", left.FirstContact(l, r) && right.FirstContact(r, l))
+	})
+}
