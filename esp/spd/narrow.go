@@ -7,13 +7,16 @@ const MaxSelectors = 255
 
 // Narrow is the responder's choice of RFC 7296 §2.9: the intersection of what was offered with what we accept, nil when
 // there is none. It keeps the order of the offer, whose first selector may be that of the packet which caused it, and leaves out
-// what another selector of the result covers. The result has at most MaxSelectors.
+// what another selector of the result covers. It ends at MaxSelectors.
 func Narrow(offered, ours []TrafficSelector) []TrafficSelector {
 	var result []TrafficSelector
 	for _, o := range offered {
 		for _, a := range ours {
 			if both, ok := o.Intersect(a); ok {
 				result = add(result, both)
+			}
+			if len(result) == MaxSelectors {
+				return result
 			}
 		}
 	}
@@ -36,7 +39,7 @@ func add(list []TrafficSelector, ts TrafficSelector) []TrafficSelector {
 			placed = true
 		}
 	}
-	if !placed && len(kept) < MaxSelectors {
+	if !placed {
 		kept = append(kept, ts)
 	}
 	return kept

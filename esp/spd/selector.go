@@ -96,10 +96,20 @@ func (ts *TrafficSelector) matchUpper(f *packet.Flow, port uint16, dst bool) boo
 	return ts.StartPort <= port && port <= ts.EndPort
 }
 
-// Subset says that every packet that ts selects is selected by o.
+// Subset says that every packet that ts selects is selected by o. What is not valid is no subset and has none.
 func (ts TrafficSelector) Subset(o TrafficSelector) bool {
-	both, ok := ts.Intersect(o)
-	return ok && both == ts
+	return (o.Protocol == 0 || o.Protocol == ts.Protocol) && ts.subsetPorts(o) &&
+		ts.Start.BitLen() == o.Start.BitLen() && !ts.Start.Less(o.Start) && !o.End.Less(ts.End) && ts.Valid() && o.Valid()
+}
+
+func (ts *TrafficSelector) subsetPorts(o TrafficSelector) bool {
+	switch {
+	case o.AnyPort():
+		return true
+	case ts.Opaque() || o.Opaque():
+		return ts.Opaque() && o.Opaque()
+	}
+	return o.StartPort <= ts.StartPort && ts.EndPort <= o.EndPort
 }
 
 // Intersect is the selector of what both select; ok is false when that is nothing. OPAQUE is part of any port, and of no other

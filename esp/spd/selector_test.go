@@ -325,6 +325,9 @@ func TestSubsetMeansMatch(t *testing.T) {
 		if got, want := ok && both.MatchSrc(&f), x.MatchSrc(&f) && y.MatchSrc(&f); got != want {
 			t.Fatalf("%v ∩ %v = %v, %v: matches %+v is %v, want %v", x, y, both, ok, f, got, want)
 		}
+		if got, want := x.Subset(y), ok && both == x; got != want {
+			t.Fatalf("%v is a subset of %v: %v, want %v: both is %v", x, y, got, want, both)
+		}
 		if x.Subset(y) && x.MatchSrc(&f) {
 			found++
 			if !y.MatchSrc(&f) {
