@@ -89,14 +89,14 @@ func TestEveryOperationIsDoneOnce(t *testing.T) {
 		after   func(t *testing.T, left *host)
 		kind    core.Kind
 	}{
-		"the peer refuses": {func(_ *network, _, right *host) { right.catalog.Store(&core.Catalog{}) }, func(*testing.T, *host) { time.Sleep(2 * time.Second) }, core.NoProposalChosen},
+		"the peer refuses": {func(_ *network, _, right *host) { right.catalog.Store(&core.Catalog{}) }, func(*testing.T, *host) { pass(2 * time.Second) }, core.NoProposalChosen},
 		"the peer does not authenticate": {func(_ *network, _, right *host) {
 			c := catalog("right", "left", leftAddr)
 			c.Secrets[0].Key = []byte("another")
 			right.catalog.Store(c)
 		}, nil, core.AuthenticationFailed},
-		"the peer is silent":    {func(n *network, _, _ *host) { n.lose(func(sent) bool { return true }) }, func(*testing.T, *host) { time.Sleep(5 * time.Minute) }, core.Timeout},
-		"there is no such peer": {func(n *network, _, right *host) { n.detach(right) }, func(*testing.T, *host) { time.Sleep(5 * time.Minute) }, core.Timeout},
+		"the peer is silent":    {func(n *network, _, _ *host) { n.lose(func(sent) bool { return true }) }, func(*testing.T, *host) { pass(5 * time.Minute) }, core.Timeout},
+		"there is no such peer": {func(n *network, _, right *host) { n.detach(right) }, func(*testing.T, *host) { pass(5 * time.Minute) }, core.Timeout},
 		"the endpoint is closed": {func(n *network, _, _ *host) { n.lose(func(sent) bool { return true }) }, func(t *testing.T, left *host) {
 			synctest.Wait()
 			end(left)
@@ -148,7 +148,7 @@ func TestTheDataPathRefusesAnSA(t *testing.T) {
 		_ = rekeyed.settled(t)
 		failed := outputs[core.Failed](left)
 		want(t, "the refusal is told with the data path's words", len(failed) > 0 && failed[0].Reason.Text == "the data path refused the SA: no room")
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		want(t, "the Child SA that could not be installed is gone at both ends",
 			len(left.IKESAs()[0].Children) == 0 && len(right.IKESAs()[0].Children) == 0 && len(left.tables.bySA) == 0)
 		end(left, right)

@@ -152,7 +152,7 @@ func TestACookieIsAskedFromTheThresholdOn(t *testing.T) {
 		want(t, "none of this leaves state", right.Timers() == 2)
 
 		want(t, "the right cookie is taken", send(2, withCookie(t, request, asked.Data)).Notify(wire.Cookie) == nil && right.HalfOpen() == 3)
-		time.Sleep(cookieLifetime + time.Second)
+		pass(cookieLifetime + time.Second)
 		// The half-open IKE SAs have ended by now, so fill them up again.
 		for who := 10; who < 12; who++ {
 			send(who, request)
@@ -211,7 +211,7 @@ func TestHalfOpenEnds(t *testing.T) {
 				n.lose(func(sent) bool { seen = max(seen, right.HalfOpen()); return false })
 				c.change(n, right)
 				_ = left.initiate(t)
-				time.Sleep(core.DefaultSettings().HalfOpenTimeout + time.Second)
+				pass(core.DefaultSettings().HalfOpenTimeout + time.Second)
 				want(t, "nothing is half-open any more", right.HalfOpen() == 0 && len(right.halfOpen.byAddr) == 0)
 				want(t, "a failure is told once", (len(outputs[core.Failed](right)) == 1) == c.told)
 				want(t, "what failed has left nothing", !c.told || right.Timers() == 0)
@@ -224,7 +224,7 @@ func TestInitiatorOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, left, right := pair(t, limits(Limits{InitiatorOnly: true}))
 		o := left.initiate(t)
-		time.Sleep(5 * time.Minute)
+		pass(5 * time.Minute)
 		want(t, "nobody answers", o.settled(t).Kind == core.Timeout && len(n.to(netip.AddrPortFrom(leftAddr, 500))) == 0)
 		want(t, "the requests are counted as ignored", right.Counters().Ignored > 0 && right.Timers() == 0)
 		right.up(t)

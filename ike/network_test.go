@@ -232,6 +232,12 @@ func want(t *testing.T, sentence string, ok bool) {
 	}
 }
 
+// pass lets time pass, and everything come to rest.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 // outcome counts how often an operation was done.
 type outcome struct {
 	mu     sync.Mutex // guards what follows

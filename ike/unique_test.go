@@ -48,7 +48,7 @@ func TestUnique(t *testing.T) {
 					}
 					_ = other.initiate(t).settled(t)
 				}
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 				all := right.IKESAs()
 				gone := true
 				for _, s := range all {
