@@ -63,15 +63,26 @@ func (m *Machine) removeAll(reason *core.Reason) {
 
 // giveUp ends all exchanges and operations of the lineage, and remembers whether somebody was told.
 func (m *Machine) giveUp(sa *ikeSA, reason *core.Reason) {
+	m.giving = true
+	defer func() { m.giving = false }()
 	for _, other := range m.sas() {
 		if f := other.inFlight; f != nil {
 			other.inFlight = nil
 			m.abort(f.exchange, other, reason)
 		}
 	}
-	for len(m.waiting) > 0 {
-		x := m.waiting[0]
-		m.waiting = m.waiting[1:]
+	m.giveUpWaiting(sa, reason)
+}
+
+// giveUpWaiting ends what has not begun. While the lineage still lives, its old IKE SAs are deleted all the same.
+func (m *Machine) giveUpWaiting(sa *ikeSA, reason *core.Reason) {
+	waiting := m.waiting
+	m.waiting = nil
+	for _, x := range waiting {
+		if _, old := x.(*deleteIKE); old && m.end == nil {
+			m.waiting = append(m.waiting, x)
+			continue
+		}
 		m.abort(x, sa, reason)
 	}
 	ops := m.ikeOps

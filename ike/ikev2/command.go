@@ -44,7 +44,7 @@ func (m *Machine) usable() *core.Reason {
 	switch sa := m.current; {
 	case m.closed, m.end != nil, sa == nil:
 		return m.reason(core.Cancelled, 1, "the IKE SA has ended")
-	case sa.state == core.IKEDeleting:
+	case sa.state == core.IKEDeleting, m.ends() != nil:
 		return m.reason(core.Cancelled, 1, "the IKE SA is being deleted")
 	}
 	return nil
@@ -192,6 +192,14 @@ func (m *Machine) deleteLineage(c core.Delete) {
 			m.end = &ending{c.Reason}
 		}
 		m.done(c.Op, nil)
+	case sa.times.established.IsZero() && !c.Force && sa.mayBeUp() && m.ends() == nil:
+		m.told = true
+		if child := sa.inFlight.exchange.(*ikeAuth).child; child != nil {
+			m.finish(&child.base, m.orCancelled(c.Reason))
+		}
+		m.giveUpWaiting(sa, m.orCancelled(c.Reason))
+		m.again(&deleteIKE{base: base{sa: sa}, reason: c.Reason})
+		m.done(c.Op, nil)
 	case sa.times.established.IsZero():
 		m.close(m.orCancelled(c.Reason))
 		m.done(c.Op, nil)
@@ -202,6 +210,16 @@ func (m *Machine) deleteLineage(c core.Delete) {
 	default:
 		m.deleteIKE(m.operate(c.Op), c.Reason)
 	}
+}
+
+// mayBeUp tells that the peer may have an IKE SA already that we do not: its IKE_AUTH response may be under way. Only then
+// can it be told of the end, so that response is waited for, until the request would have to be sent again.
+func (sa *ikeSA) mayBeUp() bool {
+	if sa.inFlight == nil {
+		return false
+	}
+	_, ok := sa.inFlight.exchange.(*ikeAuth)
+	return ok
 }
 
 // deleteNow sends a Delete of the IKE SA once, if the window lets us.

@@ -97,6 +97,7 @@ func (x *deleteIKE) task() string              { return "IKE_DELETE" }
 func (x *deleteIKE) kind() header.ExchangeType { return header.Informational }
 
 func (x *deleteIKE) request(sa *ikeSA) ([]wire.Payload, bool) {
+	sa.state, x.sa = core.IKEDeleting, sa
 	sa.m.logf("IKE", 0, "deleting IKE_SA %s between %s[%s]...%s[%s]", sa.name(), sa.local.Addr().Unmap(), sa.localID, sa.remote.Addr().Unmap(), sa.remoteID)
 	sa.reapAt = zero
 	return []wire.Payload{&wire.Delete{Protocol: suite.IKE}}, true
@@ -122,16 +123,48 @@ func (x *deleteIKE) abort(m *Machine, sa *ikeSA, _ *core.Reason) {
 
 // deleteIKE begins the end of the lineage with notice to the peer. A nil reason is an ordinary wish.
 func (m *Machine) deleteIKE(op *operation, reason *core.Reason) {
+	if same := m.ends(); same != nil {
+		same.common().join(op)
+		return
+	}
 	sa := m.current
 	x := &deleteIKE{base: base{sa: sa}, reason: reason}
 	x.join(op)
-	if sa.state == core.IKEDeleting {
-		m.enqueue(x)
-		return
+	m.giveUpWaiting(sa, m.orCancelled(reason))
+	if f := sa.inFlight; f != nil {
+		// The request in flight stays: without its response the window has no room for the Delete.
+		m.finish(f.exchange.common(), m.orCancelled(reason))
+		if isIKERekey(f.exchange) {
+			x.sa = nil // which IKE SA there will be to delete is not known before the response
+		}
 	}
-	m.giveUp(sa, m.orCancelled(reason))
-	sa.state = core.IKEDeleting
+	if x.sa != nil {
+		sa.state = core.IKEDeleting
+	}
 	m.again(x)
+}
+
+// ends is the exchange that is to end, or ends, the lineage's IKE SA; nil when none does.
+func (m *Machine) ends() exchange {
+	return m.pending(func(x exchange) bool {
+		switch x := x.(type) {
+		case *deleteIKE:
+			return x.sa == nil || x.sa == m.current
+		case *notice:
+			return true
+		}
+		return false
+	})
+}
+
+func isIKERekey(x exchange) bool {
+	_, ok := x.(*rekeyIKE)
+	return ok
+}
+
+// deletesOld tells whether the Delete of an old IKE SA is under way.
+func (m *Machine) deletesOld() bool {
+	return m.isWaiting(func(x exchange) bool { d, ok := x.(*deleteIKE); return ok && d.sa != nil && d.sa != m.current })
 }
 
 // notice is an INFORMATIONAL that tells the peer of an error after which the IKE SA is gone: the initiator's answer to a
@@ -247,7 +280,7 @@ func (m *Machine) answerIKEDelete(sa *ikeSA, req *request) {
 	}
 	reason := sa.reason(core.Deleted, 1, "INFORMATIONAL", req.msg.MessageID, "the peer deleted the IKE SA")
 	reason.ByPeer = true
-	if x, ok := m.pending(func(x exchange) bool { d, ok := x.(*deleteIKE); return ok && d.sa == sa }).(*deleteIKE); ok {
+	if x, ok := m.ends().(*deleteIKE); ok {
 		// "If a peer receives a request to close an IKE SA that it is currently trying to close, it SHOULD reply as usual,
 		// and forget about its own close request."  RFC 7296 §2.25.2
 		m.finish(&x.base, nil)

@@ -123,7 +123,7 @@ func (m *Machine) take(sa *ikeSA) exchange {
 	for i, x := range m.waiting {
 		t := x.common()
 		mine := t.sa == sa || (t.sa == nil && sa == m.current && sa.state == core.IKEEstablished)
-		if mine && !m.now.Before(t.notBefore) && !tooEarly(x) {
+		if mine && !m.now.Before(t.notBefore) && !m.tooEarly(x) {
 			m.waiting = slices.Delete(m.waiting, i, i+1)
 			return x
 		}
@@ -131,11 +131,17 @@ func (m *Machine) take(sa *ikeSA) exchange {
 	return nil
 }
 
-// tooEarly holds back the rekeying of a Child SA that the peer may not have yet: our response to its request may be under
-// way. Its Delete of the old Child SA tells that it arrived.
-func tooEarly(x exchange) bool {
-	r, ok := x.(*rekeyChild)
-	return ok && r.old().later != nil
+// tooEarly holds back what has to wait for something else.
+func (m *Machine) tooEarly(x exchange) bool {
+	switch x := x.(type) {
+	case *rekeyChild:
+		// The peer may not have it yet: our response to its request may be under way. Its Delete of the old one tells.
+		return x.old().later != nil
+	case *deleteIKE:
+		// The end of the lineage waits for that of its old IKE SAs.
+		return x.sa == nil && m.deletesOld()
+	}
+	return false
 }
 
 // begin sends the request of an exchange.

@@ -81,11 +81,13 @@ func (m *Machine) misunderstood(sa *ikeSA, f *inFlight, n *wire.Notify, msg *wir
 	reason := sa.refusedBy(n, 1, msg)
 	f.exchange.abort(m, sa, reason)
 	f.exchange.wipe()
-	if sa == m.current {
+	switch {
+	case m.end != nil:
+	case sa == m.current:
 		m.close(reason)
-		return
+	default:
+		m.forget(sa)
 	}
-	m.forget(sa)
 }
 
 // unreadable ends an IKE SA whose peer answers what cannot be read: with the notification in IKE_AUTH (RFC 7296 §2.21.2),
@@ -98,6 +100,7 @@ func (m *Machine) unreadable(sa *ikeSA, f *inFlight, bad *wire.Error) {
 	f.exchange.abort(m, sa, reason)
 	f.exchange.wipe()
 	switch {
+	case m.end != nil:
 	case sa != m.current:
 		m.forget(sa)
 	case sa.established():
@@ -108,6 +111,11 @@ func (m *Machine) unreadable(sa *ikeSA, f *inFlight, bad *wire.Error) {
 }
 
 func (m *Machine) receiveRequest(sa *ikeSA, h header.Header, d core.Datagram) {
+	if sa.initiator && !sa.established() {
+		// The responder is established before us: what it begins has to wait for its IKE_AUTH response, and is sent again.
+		m.logf("IKE", 1, "received %s before the IKE SA is established, ignored", h)
+		return
+	}
 	v := sa.judge(h.MessageID)
 	if v == stale || (v == fresh && m.isGone(sa)) {
 		m.logf("IKE", 1, "received %s outside of the window, expected %d, ignored", h, sa.nextRecv)

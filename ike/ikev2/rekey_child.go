@@ -65,7 +65,7 @@ func (x *rekeyChild) yield(m *Machine) {
 	old := x.old()
 	switch {
 	case x.rival != nil:
-		if !x.settled && slices.Contains(m.children, x.rival) && m.end == nil {
+		if !x.settled && slices.Contains(m.children, x.rival) && !m.giving {
 			x.settled = true
 			m.replace(x.rival)
 		}

@@ -84,7 +84,7 @@ func (x *rekeyIKE) drop(m *Machine) {
 // abort lets the peer's IKE SA win when nothing came of ours.
 func (x *rekeyIKE) abort(m *Machine, sa *ikeSA, reason *core.Reason) {
 	x.drop(m)
-	if x.rival != nil && m.end == nil {
+	if x.rival != nil && !m.giving {
 		rival := x.rival
 		x.rival = nil
 		m.adopt(sa, rival)

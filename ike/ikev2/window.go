@@ -34,10 +34,10 @@ type inFlight struct {
 
 // answer is a response that is kept for a retransmitted request.
 type answer struct {
-	id     uint32
-	octets []byte
-	ladder core.Message
-	times  int
+	id      uint32
+	octets  []byte
+	ladder  core.Message
+	repeats int
 }
 
 // verdict on a Message ID.
@@ -105,6 +105,10 @@ func (sa *ikeSA) transmit() {
 // Repeated attempts to contact the peer that have gone unanswered for a timeout period are what tells that it failed.
 // RFC 7296 §2.4
 func (sa *ikeSA) retransmit() {
+	if x := sa.m.ends(); x != nil && !sa.established() {
+		sa.m.close(x.(*deleteIKE).reason)
+		return
+	}
 	if sa.inFlight.sent <= sa.m.env.Settings.RetransmitTries {
 		sa.transmit()
 		return
@@ -131,11 +135,11 @@ func (sa *ikeSA) respond(req *request, payloads ...wire.Payload) {
 // An implementation "MUST respond to the address and port from which the request was received."  RFC 7296 §2.11
 func (sa *ikeSA) repeat(from core.Datagram) {
 	a := sa.answered
-	a.ladder.At, a.ladder.Local, a.ladder.Remote, a.ladder.Retransmit = sa.m.now, from.Local, from.Remote, a.times
-	if a.times > 0 {
+	a.ladder.At, a.ladder.Local, a.ladder.Remote, a.ladder.Retransmit = sa.m.now, from.Local, from.Remote, a.repeats
+	if a.repeats > 0 {
 		sa.m.logf("IKE", 1, "received retransmit of request with ID %d, retransmitting response", a.id)
 	}
-	a.times++
+	a.repeats++
 	sa.m.emitMessage(a.ladder)
 	sa.sendTo(from.Local, from.Remote, a.octets)
 }

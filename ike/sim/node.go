@@ -25,7 +25,9 @@ type Node struct {
 	Done map[uint64]*core.Reason
 	// Watch sees each output when it is not nil, before it is carried out.
 	Watch func(core.Output)
-	Path  Path
+	// Arrived sees each datagram that reaches the node when it is not nil.
+	Arrived func(core.Datagram)
+	Path    Path
 
 	w        *World
 	lineages []*Lineage
@@ -159,6 +161,9 @@ func (n *Node) Inject(d core.Datagram) { n.receive(d) }
 
 // receive brings a datagram to its lineage as an endpoint does: by our SPI, or by the octets of a first message.
 func (n *Node) receive(d core.Datagram) {
+	if n.Arrived != nil {
+		n.Arrived(d)
+	}
 	h, err := header.Parse(d.Data)
 	if err != nil {
 		return
