@@ -13,7 +13,7 @@ import (
 const restartDelay = time.Second
 
 // Load takes a new configuration: connections that are gone lose their policies, the others get theirs and their
-// start_action. Established SAs stay. It must have been checked (package config does).
+// start_action. Established SAs stay. It must have been checked (package config does). Before Run it is only kept for Run.
 func (e *Endpoint) Load(c *core.Catalog) {
 	e.loading.Lock()
 	defer e.loading.Unlock()
@@ -23,13 +23,16 @@ func (e *Endpoint) Load(c *core.Catalog) {
 // replace does Load's work; the caller holds the lock.
 func (e *Endpoint) replace(c *core.Catalog) {
 	old := e.catalog.Swap(c)
+	if !e.running {
+		return
+	}
 	select {
 	case e.names.changed <- struct{}{}:
 	default: // it will see this one too
 	}
 	for _, conn := range old.Connections {
-		if c.Connection(conn.Name) != conn {
-			e.dropPolicies(conn)
+		if next := c.Connection(conn.Name); next != conn {
+			e.revisePolicies(conn, next)
 		}
 	}
 	for _, conn := range c.Connections {
@@ -42,26 +45,63 @@ func (e *Endpoint) replace(c *core.Catalog) {
 	}
 }
 
-func (e *Endpoint) dropPolicies(conn *core.Connection) {
+// revisePolicies drops the policies that the next version of a connection does not want. Those that it wants are replaced
+// where they are, so that no packet goes unprotected in between; what was installed by command stays.
+func (e *Endpoint) revisePolicies(conn, next *core.Connection) {
 	for _, child := range conn.Children {
-		_ = e.UninstallPolicy(InitiateRequest{Child: child.Name, IKE: conn.Name}) // not found: it had none
+		after := childNamed(next, child.Name)
+		switch {
+		case after != nil && wantsPolicy(after):
+			// startActions replaces it.
+		case after != nil && !wantsPolicy(child) && e.hasPolicy(childKey{conn.Name, child.Name}):
+			e.policyLater(next, after)
+		default:
+			_ = e.UninstallPolicy(InitiateRequest{Child: child.Name, IKE: conn.Name}) // not found: it had none
+		}
 	}
+}
+
+// childNamed finds a child of a connection, which may be nil.
+func childNamed(conn *core.Connection, name string) *core.Child {
+	if conn == nil {
+		return nil
+	}
+	for _, child := range conn.Children {
+		if child.Name == name {
+			return child
+		}
+	}
+	return nil
+}
+
+// wantsPolicy tells whether start_action installs a child's policy: its trap, or what mode = pass or drop is.
+func wantsPolicy(child *core.Child) bool {
+	if child.Mode != core.ModeTunnel {
+		return child.StartAction != core.ActionNone
+	}
+	return child.StartAction&core.ActionTrap != 0
 }
 
 // startActions does what the children's start_action says. A child that is up already is not started again on reload.
 func (e *Endpoint) startActions(conn *core.Connection, reload bool) {
 	for _, child := range conn.Children {
-		shunt := child.Mode != core.ModeTunnel && child.StartAction != core.ActionNone
-		if shunt || child.StartAction&core.ActionTrap != 0 {
-			e.background(func(ctx context.Context) {
-				if err := e.installPolicy(ctx, conn, child); err != nil {
-					e.log.Error("policy not installed", zap.String("conn", conn.Name), zap.String("child", child.Name), zap.Error(err))
-				}
-			})
+		if wantsPolicy(child) {
+			e.policyLater(conn, child)
 		}
 		if child.Mode == core.ModeTunnel && child.StartAction&core.ActionStart != 0 && !(reload && e.isUp(conn.Name, child.Name)) {
 			e.initiateLater(conn, child, core.Flow{}, "start_action")
 		}
+	}
+}
+
+// policyLater installs a child's policy, for which a name may have to be resolved.
+func (e *Endpoint) policyLater(conn *core.Connection, child *core.Child) {
+	e.background(func(ctx context.Context) { e.policyOrLog(ctx, conn, child) })
+}
+
+func (e *Endpoint) policyOrLog(ctx context.Context, conn *core.Connection, child *core.Child) {
+	if err := e.installPolicy(ctx, conn, child); err != nil && ctx.Err() == nil {
+		e.log.Error("policy not installed", zap.String("conn", conn.Name), zap.String("child", child.Name), zap.Error(err))
 	}
 }
 
@@ -86,23 +126,19 @@ func (e *Endpoint) afterDown(ike core.IKEStatus, child core.ChildStatus, reason 
 	if conn == nil || action == core.ActionNone {
 		return
 	}
-	current := child.Config
-	for _, c := range conn.Children {
-		if c.Name == child.Name {
-			current = c
-		}
+	current := childNamed(conn, child.Name)
+	if current == nil {
+		return // the configuration has it no more
 	}
 	e.background(func(ctx context.Context) {
 		if action&core.ActionTrap != 0 {
-			if err := e.installPolicy(ctx, conn, current); err != nil {
-				e.log.Error("policy not installed", zap.String("conn", conn.Name), zap.String("child", current.Name), zap.Error(err))
-			}
+			e.policyOrLog(ctx, conn, current)
 		}
 		if action&core.ActionStart == 0 {
 			return
 		}
 		select {
-		case <-time.After(restartDelay):
+		case <-time.After(e.restartDelay):
 			e.initiateLater(conn, current, core.Flow{}, why)
 		case <-ctx.Done():
 		}
@@ -148,11 +184,7 @@ func (e *Endpoint) initiateAnew(ctx context.Context, conn *core.Connection, chil
 	if len(children) > 0 {
 		first, children = children[0], children[1:]
 	}
-	done := make(chan *core.Reason, 1)
-	if err := e.begin(ctx, beginRequest{conn: conn, child: first, separate: true}, func(r *core.Reason) { done <- r }); err != nil {
-		return err
-	}
-	if err := await(ctx, done); err != nil {
+	if err := e.negotiate(ctx, negotiation{conn: conn, child: first, separate: true}); err != nil {
 		return err
 	}
 	for _, child := range children {

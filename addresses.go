@@ -77,8 +77,9 @@ func (e *Endpoint) outerAddresses(ctx context.Context, conn *core.Connection) (l
 	if remotePort == 0 {
 		remotePort = 500
 	}
-	// "… the initiator may use port 4500 … from the start"  RFC 7296 §2.23: a port of the peer's other than 500 takes the
-	// non-ESP marker, so it is called from our NAT-T port.
+	// "An initiator can use port 4500 for both IKE and ESP, regardless of whether or not there is a NAT, even at the
+	// beginning of IKE."  RFC 7296 §2.23: a port of the peer's other than 500 takes the non-ESP marker, so it is called from
+	// our NAT-T port.
 	if remotePort != 500 {
 		port = portNATT
 	}

@@ -35,16 +35,3 @@ func TestHostNamesAndRanges(t *testing.T) {
 		}
 	}
 }
-
-func TestPoolRange(t *testing.T) {
-	for _, c := range []struct {
-		addrs, base string
-		size        uint64
-	}{
-		{"10.3.0.0/24", "10.3.0.0", 254}, {"10.3.0.10-10.3.0.19", "10.3.0.10", 10}, {"10.3.0.1/32", "10.3.0.1", 1}, {"fd03::/120", "fd03::", 254},
-	} {
-		if base, size := poolRange(c.addrs); base != c.base || size != c.size {
-			t.Errorf("the pool %s starts at %s with %d addresses, want %s with %d", c.addrs, base, size, c.base, c.size)
-		}
-	}
-}

@@ -20,7 +20,8 @@ type InitiateRequest struct {
 var ErrNotFound = errors.New("not found")
 
 // Initiate brings up a Child SA, and the IKE SA that it needs, and waits until it is installed or has failed. A failure
-// in the negotiation is a *core.Reason. When ctx ends the negotiation goes on.
+// in the negotiation is a *core.Reason. Before Run it waits for Run. When ctx ends only the waiting ends: the negotiation
+// goes on.
 func (e *Endpoint) Initiate(ctx context.Context, r InitiateRequest) error {
 	conn, child, err := e.find(r)
 	if err != nil {
@@ -59,22 +60,30 @@ func (e *Endpoint) find(r InitiateRequest) (*core.Connection, *core.Child, error
 
 // initiate begins a negotiation and waits for its end.
 func (e *Endpoint) initiate(ctx context.Context, conn *core.Connection, child *core.Child, flow core.Flow) error {
+	return e.negotiate(ctx, negotiation{conn: conn, child: child, flow: flow})
+}
+
+type negotiation struct {
+	conn     *core.Connection
+	child    *core.Child // nil: the IKE SA alone
+	flow     core.Flow
+	separate bool // in an IKE SA of its own
+}
+
+// negotiate begins a negotiation and waits for its outcome.
+func (e *Endpoint) negotiate(ctx context.Context, r negotiation) error {
+	if err := e.awaitReady(ctx); err != nil {
+		return err
+	}
 	done := make(chan *core.Reason, 1)
-	if err := e.begin(ctx, beginRequest{conn: conn, child: child, flow: flow}, func(r *core.Reason) { done <- r }); err != nil {
+	if err := e.request(ctx, r, func(r *core.Reason) { done <- r }); err != nil {
 		return err
 	}
 	return await(ctx, done)
 }
 
-type beginRequest struct {
-	conn     *core.Connection
-	child    *core.Child
-	flow     core.Flow
-	separate bool // in an IKE SA of its own
-}
-
-// begin begins a negotiation; done is called once with its outcome.
-func (e *Endpoint) begin(ctx context.Context, r beginRequest, done func(*core.Reason)) error {
+// request begins a negotiation; done is called once with its outcome.
+func (e *Endpoint) request(ctx context.Context, r negotiation, done func(*core.Reason)) error {
 	conn, child := r.conn, r.child
 	if child != nil && child.Mode != core.ModeTunnel {
 		return fmt.Errorf("goswan: child %q has mode %s: it is a policy and has no SA to initiate", child.Name, child.Mode)

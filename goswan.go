@@ -42,8 +42,12 @@ import (
 // Version is this version of goswan.
 const Version = "0.1.0"
 
-// closeTimeout is how long peers have to answer the deletes of a shutdown.
-const closeTimeout = 8 * time.Second
+// closeTimeout is how long peers have to answer the deletes of a shutdown: one retransmission's time. With what the updown
+// scripts get, a shutdown takes less than ten seconds.
+const closeTimeout = 6 * time.Second
+
+// ErrClosed is returned by an endpoint that was closed or whose Run has ended.
+var ErrClosed = ike.ErrClosed
 
 // Config is what an endpoint is made of. Zero fields have the defaults that their comments give.
 type Config struct {
@@ -84,21 +88,26 @@ type Endpoint struct {
 	keys      *keyLog // nil: none
 
 	loading     sync.Mutex // held while the catalog is being replaced
+	running     bool       // Run acts on the catalog; guarded by loading
 	catalog     atomic.Pointer[core.Catalog]
 	policies    policies
 	names       hostNames
 	subscribers subscribers
-	started     time.Time
+	started     atomic.Pointer[time.Time]
 	serial      atomic.Uint32 // unique IDs
 	reqid       atomic.Uint32
 
 	makeBeforeBreak, separate bool
+	restartDelay              time.Duration
 
 	ctx    context.Context // ends what runs in the background
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // what runs in the background
 	ran    atomic.Bool
 	ready  chan struct{}
+
+	ending sync.Mutex     // guards ended
+	ended  bool           // nothing more begins in the background
+	wg     sync.WaitGroup // what runs in the background
 }
 
 // New opens the device and the sockets and puts an endpoint together; nothing is sent before Run.
@@ -109,7 +118,7 @@ func New(c Config) (*Endpoint, error) {
 	e := &Endpoint{
 		log: c.Log, updown: newUpdown(c.Log), ready: make(chan struct{}),
 		policies: policies{installed: map[childKey]installedPolicy{}, starting: map[childKey]bool{}},
-		names:    hostNames{changed: make(chan struct{}, 1)},
+		names:    hostNames{changed: make(chan struct{}, 1)}, restartDelay: restartDelay,
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.catalog.Store(&core.Catalog{})
@@ -186,7 +195,8 @@ func (e *Endpoint) Run(ctx context.Context) error {
 	if e.ran.Swap(true) {
 		return errors.New("goswan: the endpoint has run already")
 	}
-	e.started = time.Now()
+	now := time.Now()
+	e.started.Store(&now)
 	failed := make(chan error, 1)
 	pathCtx, stopPath := context.WithCancel(context.Background())
 	defer stopPath()
@@ -195,22 +205,49 @@ func (e *Endpoint) Run(ctx context.Context) error {
 	scripts := make(chan struct{})
 	go func() { e.updown.run(scriptCtx); close(scripts) }()
 	e.background(e.names.follow(&e.catalog))
-	for _, conn := range e.catalog.Load().Connections {
-		e.startActions(conn, false)
-	}
-	close(e.ready)
+	e.begin()
 	var err error
+	patience := closeTimeout
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
 		failed <- nil
+		patience = 0 // nothing that a peer says would arrive
 	}
-	e.shutdown()
+	e.shutdown(patience)
 	stopPath()
 	err = errors.Join(err, <-failed)
 	stopScripts()
 	<-scripts
 	return errors.Join(err, e.closeParts())
+}
+
+// begin does the start actions of the catalog; from now on a new one is acted upon when it is loaded.
+func (e *Endpoint) begin() {
+	e.loading.Lock()
+	defer e.loading.Unlock()
+	e.running = true
+	for _, conn := range e.catalog.Load().Connections {
+		e.startActions(conn, false)
+	}
+	close(e.ready)
+}
+
+// awaitReady waits until Run works.
+func (e *Endpoint) awaitReady(ctx context.Context) error {
+	select {
+	case <-e.ready:
+		return nil
+	default:
+	}
+	select {
+	case <-e.ready:
+		return nil
+	case <-e.ctx.Done():
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Ready is closed when Run has begun to work.
@@ -227,10 +264,13 @@ func (e *Endpoint) Close() error {
 // DeviceName is the name of the device that carries the plaintext.
 func (e *Endpoint) DeviceName() string { return e.device.Name() }
 
-// shutdown ends the IKE SAs with notice while the data path still carries it.
-func (e *Endpoint) shutdown() {
+// shutdown ends the IKE SAs with notice while the data path still carries it, and waits for the peers for so long.
+func (e *Endpoint) shutdown(patience time.Duration) {
+	e.ending.Lock()
+	e.ended = true
+	e.ending.Unlock()
 	e.cancel()
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := e.ike.Close(ctx); err != nil {
 		e.log.Warn("not every peer confirmed the end of its IKE SA", zap.Error(err))
@@ -254,13 +294,13 @@ func (e *Endpoint) closeParts() error {
 	return errors.Join(errs...)
 }
 
-// background runs f until the endpoint shuts down, which it learns from its context.
+// background runs f until the endpoint shuts down, which it learns from its context; after that it does nothing.
 func (e *Endpoint) background(f func(ctx context.Context)) {
-	e.wg.Add(1)
-	go func() {
-		defer e.wg.Done()
-		f(e.ctx)
-	}()
+	e.ending.Lock()
+	defer e.ending.Unlock()
+	if !e.ended {
+		e.wg.Go(func() { f(e.ctx) })
+	}
 }
 
 // Catalog is the current configuration.
@@ -268,7 +308,7 @@ func (e *Endpoint) Catalog() *core.Catalog { return e.catalog.Load() }
 
 // Status is a snapshot of an endpoint.
 type Status struct {
-	Started time.Time
+	Started time.Time        // zero before Run
 	IKESAs  []core.IKEStatus // with counters
 	// Drops counts the packets that the data path dropped, by reason.
 	Drops map[string]uint64
@@ -277,7 +317,14 @@ type Status struct {
 
 // Status is a snapshot of all SAs and their counters.
 func (e *Endpoint) Status() Status {
-	return Status{Started: e.started, IKESAs: e.IKESAs(), Drops: e.engine.Drops(), IKE: e.ike.Counters()}
+	return Status{Started: e.startTime(), IKESAs: e.IKESAs(), Drops: e.engine.Drops(), IKE: e.ike.Counters()}
+}
+
+func (e *Endpoint) startTime() (t time.Time) {
+	if p := e.started.Load(); p != nil {
+		t = *p
+	}
+	return t
 }
 
 // IKESAs are snapshots of the live IKE SAs, ordered by unique ID, with the counters of their Child SAs.

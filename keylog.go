@@ -36,7 +36,9 @@ func (k *keyLog) append(file, line string) error {
 	if err != nil {
 		return fmt.Errorf("goswan: key log: %w", err)
 	}
-	_, err = f.WriteString(line)
+	if err = f.Chmod(0o600); err == nil { // it may have been there before
+		_, err = f.WriteString(line)
+	}
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}

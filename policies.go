@@ -71,6 +71,8 @@ func (e *Endpoint) InstallPolicy(ctx context.Context, r InitiateRequest) error {
 	return e.installPolicy(ctx, conn, child)
 }
 
+// installPolicy installs or replaces a child's policy. One of a connection that has been replaced or removed in the meantime is
+// left out.
 func (e *Endpoint) installPolicy(ctx context.Context, conn *core.Connection, child *core.Child) error {
 	policy, err := e.policyOf(ctx, conn, child)
 	if err != nil {
@@ -79,38 +81,54 @@ func (e *Endpoint) installPolicy(ctx context.Context, conn *core.Connection, chi
 	key := childKey{conn.Name, child.Name}
 	p := &e.policies
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e.catalog.Load().Connection(conn.Name) != conn {
+		return nil
+	}
 	old, had := p.installed[key]
 	p.installed[key] = installedPolicy{conn, child, policy}
-	err = e.publishPolicies()
-	p.mu.Unlock()
-	if err != nil {
+	if err := e.publishPolicies(); err != nil {
+		delete(p.installed, key)
+		if had {
+			p.installed[key] = old
+		}
 		return err
 	}
+	err = e.routePolicy(policy)
 	if had {
 		e.unroutePolicy(old.policy)
 	}
-	return e.routePolicy(policy)
+	return err
 }
 
-// UninstallPolicy removes what InstallPolicy installed. SAs that it started stay.
+func (e *Endpoint) hasPolicy(k childKey) bool {
+	p := &e.policies
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.installed[k]
+	return ok
+}
+
+// UninstallPolicy removes what InstallPolicy installed; with IKE empty that of the first connection, by name, which has such a
+// child. SAs that it started stay.
 func (e *Endpoint) UninstallPolicy(r InitiateRequest) error {
 	p := &e.policies
 	p.mu.Lock()
-	var gone []installedPolicy
-	for k, in := range p.installed {
+	defer p.mu.Unlock()
+	var keys []childKey
+	for k := range p.installed {
 		if k.child == r.Child && (r.IKE == "" || k.conn == r.IKE) {
-			gone = append(gone, in)
-			delete(p.installed, k)
+			keys = append(keys, k)
 		}
 	}
-	err := e.publishPolicies()
-	p.mu.Unlock()
-	if len(gone) == 0 {
+	if len(keys) == 0 {
 		return fmt.Errorf("goswan: policy %q %w", r.Child, ErrNotFound)
 	}
-	for _, in := range gone {
-		e.unroutePolicy(in.policy)
-	}
+	key := slices.MinFunc(keys, compareKeys)
+	gone := p.installed[key]
+	delete(p.installed, key)
+	err := e.publishPolicies()
+	e.unroutePolicy(gone.policy)
 	return err
 }
 

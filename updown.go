@@ -19,6 +19,8 @@ const (
 	updownTimeout = time.Minute // one script's
 	updownQueue   = 1024        // scripts that may wait
 	updownOutput  = 4096        // octets of a script's output that are logged
+
+	updownGrace = 2 * time.Second // for all scripts that still wait or run at a shutdown
 )
 
 // updownJob is one run of an updown script.
@@ -30,34 +32,46 @@ type updownJob struct {
 // updown runs the scripts that children name (`updown`), one after the other and in the order of the events, on its own
 // goroutine: neither IKE nor the data path ever waits for a script.
 type updown struct {
-	jobs chan updownJob
-	log  *zap.Logger
+	jobs  chan updownJob
+	log   *zap.Logger
+	grace time.Duration
 }
 
 func newUpdown(log *zap.Logger) *updown {
-	return &updown{jobs: make(chan updownJob, updownQueue), log: log}
+	return &updown{jobs: make(chan updownJob, updownQueue), log: log, grace: updownGrace}
 }
 
-// run runs queued scripts until ctx is done, and then those that still wait.
+// run runs queued scripts until ctx is done; those that still wait or run then have a short time in common.
 func (u *updown) run(ctx context.Context) {
+	scripts, kill := context.WithCancel(context.Background())
+	defer kill()
+	defer context.AfterFunc(ctx, func() {
+		grace := time.NewTimer(u.grace)
+		defer grace.Stop()
+		select {
+		case <-grace.C:
+			kill()
+		case <-scripts.Done():
+		}
+	})()
 	for {
 		select {
 		case j := <-u.jobs:
-			u.exec(j)
+			u.exec(scripts, j)
 			continue
 		default:
 		}
 		select {
 		case j := <-u.jobs:
-			u.exec(j)
+			u.exec(scripts, j)
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-func (u *updown) exec(j updownJob) {
-	ctx, cancel := context.WithTimeout(context.Background(), updownTimeout)
+func (u *updown) exec(ctx context.Context, j updownJob) {
+	ctx, cancel := context.WithTimeout(ctx, updownTimeout)
 	defer cancel()
 	// The value of `updown` is a command line for the shell, with the PLUTO_ variables in its environment.
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", j.script)

@@ -2,14 +2,10 @@ package goswan
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"net"
-	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -79,7 +75,7 @@ func (d *viciDaemon) Version() vici.Version {
 
 func (d *viciDaemon) Stats() vici.Stats {
 	plugins := []string{"ikev2", "esp", "udp-encap", "psk", "swanctl", "vici", "updown"}
-	return vici.Stats{Since: d.e.started, Scheduled: d.e.ike.Timers(), Plugins: plugins}
+	return vici.Stats{Since: d.e.startTime(), Scheduled: d.e.ike.Timers(), Plugins: plugins}
 }
 
 func (d *viciDaemon) ReloadSettings() error {
@@ -111,8 +107,7 @@ func (d *viciDaemon) Policies() []vici.Policy {
 func (d *viciDaemon) Pools() []vici.Pool {
 	var all []vici.Pool
 	for _, p := range d.e.Catalog().Pools {
-		base, size := poolRange(p.Addrs)
-		all = append(all, vici.Pool{Name: p.Name, Base: base, Size: size})
+		all = append(all, vici.NewPool(p))
 	}
 	return all
 }
@@ -257,39 +252,4 @@ func (e *Endpoint) change(edit func(*core.Catalog)) {
 	next := &core.Catalog{Connections: slices.Clone(old.Connections), Secrets: slices.Clone(old.Secrets), Pools: slices.Clone(old.Pools)}
 	edit(next)
 	e.replace(next)
-}
-
-// poolRange is a pool's first address and how many it has: `addrs` is a prefix, without its network and broadcast
-// addresses, or a range. config has checked it.
-func poolRange(addrs string) (base string, size uint64) {
-	if from, to, ok := strings.Cut(addrs, "-"); ok {
-		first, err1 := netip.ParseAddr(strings.TrimSpace(from))
-		last, err2 := netip.ParseAddr(strings.TrimSpace(to))
-		if err1 != nil || err2 != nil {
-			return "", 0
-		}
-		return first.String(), addressesBetween(first, last)
-	}
-	p, err := netip.ParsePrefix(strings.TrimSpace(addrs))
-	if err != nil {
-		return "", 0
-	}
-	hostBits := p.Addr().BitLen() - p.Bits()
-	if hostBits >= 63 {
-		return p.Addr().String(), math.MaxInt64
-	}
-	size = 1 << hostBits
-	if p.Addr() == p.Masked().Addr() && size > 2 {
-		size -= 2
-	}
-	return p.Addr().String(), size
-}
-
-// addressesBetween counts inclusively, up to what fits.
-func addressesBetween(first, last netip.Addr) uint64 {
-	a, b := first.As16(), last.As16()
-	if [8]byte(a[:8]) != [8]byte(b[:8]) {
-		return math.MaxInt64
-	}
-	return binary.BigEndian.Uint64(b[8:]) - binary.BigEndian.Uint64(a[8:]) + 1
 }
