@@ -3,7 +3,6 @@ package goswan
 import (
 	"errors"
 	"net/netip"
-	"slices"
 
 	"github.com/goswan/goswan/esp/spd"
 	"github.com/goswan/goswan/ike/core"
@@ -13,7 +12,7 @@ import (
 
 // openRoutes takes over the host's routing for the device.
 func (e *Endpoint) openRoutes(c route.Config) error {
-	c.Device = e.device.Name()
+	c.Device, c.Log = e.device.Name(), e.log
 	table, err := route.Open(c)
 	if err != nil {
 		return err
@@ -30,7 +29,7 @@ func (e *Endpoint) routeChild(c core.ChildStatus) error {
 	return e.routeSelectors(c.LocalTS, c.RemoteTS)
 }
 
-func (e *Endpoint) unrouteChild(c core.ChildStatus) { e.unrouteSelectors(c.RemoteTS) }
+func (e *Endpoint) unrouteChild(c core.ChildStatus) { e.unrouteSelectors(c.LocalTS, c.RemoteTS) }
 
 // routePolicy leads what a trap or a drop policy is for into the device, and what passes through away from it.
 func (e *Endpoint) routePolicy(p spd.Policy) error {
@@ -52,7 +51,7 @@ func (e *Endpoint) unroutePolicy(p spd.Policy) {
 		return
 	}
 	if p.Action != spd.Bypass {
-		e.unrouteSelectors(p.RemoteTS)
+		e.unrouteSelectors(p.LocalTS, p.RemoteTS)
 		return
 	}
 	for _, prefix := range prefixes(p.RemoteTS) {
@@ -70,20 +69,17 @@ func (e *Endpoint) routeSelectors(local, remote []spd.TrafficSelector) error {
 	}
 	var errs []error
 	for _, prefix := range prefixes(remote) {
-		source := e.routes.SourceWithin(prefix.Addr().Is4(), func(a netip.Addr) bool {
-			return slices.ContainsFunc(local, func(ts spd.TrafficSelector) bool { return ts.Start.Compare(a) <= 0 && a.Compare(ts.End) <= 0 })
-		})
-		errs = append(errs, e.routes.Route(prefix, source))
+		errs = append(errs, e.routes.Route(prefix, prefixes(local)))
 	}
 	return errors.Join(errs...)
 }
 
-func (e *Endpoint) unrouteSelectors(remote []spd.TrafficSelector) {
+func (e *Endpoint) unrouteSelectors(local, remote []spd.TrafficSelector) {
 	if e.routes == nil {
 		return
 	}
 	for _, prefix := range prefixes(remote) {
-		if err := e.routes.Unroute(prefix); err != nil {
+		if err := e.routes.Unroute(prefix, prefixes(local)); err != nil {
 			e.log.Warn("route not removed", zap.Error(err))
 		}
 	}

@@ -25,12 +25,9 @@ func openJournal(c Config) (*journal, []entry, error) {
 		return nil, nil, fmt.Errorf("route: journal: %w", err)
 	}
 	path := filepath.Join(c.StateDir, journalName(c.Device))
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := openLocked(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("route: journal: %w", err)
-	}
-	if err := lock(f); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("route: journal %s is in use: another goswan has the device %s: %w", path, c.Device, err), f.Close())
+		return nil, nil, fmt.Errorf("route: journal of %s: %w", c.Device, err)
 	}
 	octets, err := io.ReadAll(io.LimitReader(f, maxJournal))
 	if err != nil {
@@ -41,6 +38,30 @@ func openJournal(c Config) (*journal, []entry, error) {
 		left = nil // half written: its last entry was not done yet, the ones before are in no readable place
 	}
 	return &journal{path, f}, left, nil
+}
+
+// openLocked opens a file and locks it. A process that ends removes its journal: what was opened just before that is
+// no longer the file of that name, and opened again.
+func openLocked(path string) (*os.File, error) {
+	for {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if err := lock(f); err != nil {
+			return nil, errors.Join(fmt.Errorf("%s is in use, another goswan has the device: %w", path, err), f.Close())
+		}
+		opened, err := f.Stat()
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		if named, err := os.Stat(path); err == nil && os.SameFile(opened, named) {
+			return f, nil
+		}
+		if err := f.Close(); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // write replaces the journal's entries. The new text is written over the old one in one call.
@@ -64,12 +85,13 @@ func (j *journal) write(all []entry) error {
 	return nil
 }
 
-// discard removes the file: everything is undone.
+// discard removes the file, everything being undone, and closes it.
 func (j *journal) discard() error {
-	if err := os.Remove(j.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("route: journal: %w", err)
+	err := os.Remove(j.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
 	}
-	return nil
+	return errors.Join(err, j.close())
 }
 
 func (j *journal) close() error { return j.file.Close() }

@@ -13,66 +13,201 @@ import (
 
 // record is a host in memory.
 type record struct {
-	have   map[key]bool
+	have   map[key]entry
 	refuse map[key]error
+	addrs  []netip.Addr
 	log    []string
 }
 
-func newRecord() *record { return &record{have: map[key]bool{}, refuse: map[key]error{}} }
+func newRecord(addrs ...string) *record {
+	r := &record{have: map[key]entry{}, refuse: map[key]error{}}
+	for _, a := range addrs {
+		r.addrs = append(r.addrs, netip.MustParseAddr(a))
+	}
+	return r
+}
+
+// did notes what was done: "+" added, "=" replaced, "-" removed.
+func (r *record) did(what string, e entry) {
+	line := fmt.Sprint(what, e.Kind, " ", e.Prefix)
+	if e.Source.IsValid() {
+		line += " src " + e.Source.String()
+	}
+	r.log = append(r.log, line)
+}
 
 func (r *record) add(e entry) error {
 	if err := r.refuse[e.key()]; err != nil {
 		return err
 	}
-	if r.have[e.key()] {
+	if _, ok := r.have[e.key()]; ok {
 		return errExists
 	}
-	r.have[e.key()] = true
-	r.log = append(r.log, fmt.Sprint("+", e.Kind, " ", e.Prefix))
+	r.have[e.key()] = e
+	r.did("+", e)
+	return nil
+}
+
+func (r *record) replace(e entry) error {
+	if err := r.refuse[e.key()]; err != nil {
+		return err
+	}
+	r.have[e.key()] = e
+	r.did("=", e)
 	return nil
 }
 
 func (r *record) remove(e entry) error {
-	if !r.have[e.key()] {
+	if _, ok := r.have[e.key()]; !ok {
 		return nil
 	}
 	delete(r.have, e.key())
-	r.log = append(r.log, fmt.Sprint("-", e.Kind, " ", e.Prefix))
+	r.did("-", e)
 	return nil
 }
 
-func (r *record) close() {}
+func (r *record) addresses(v4 bool) []netip.Addr {
+	return slices.DeleteFunc(slices.Clone(r.addrs), func(a netip.Addr) bool { return a.Is4() != v4 })
+}
+
+func (r *record) unwatch()     {}
+func (r *record) close() error { return nil }
 
 var (
 	net1 = netip.MustParsePrefix("10.1.0.0/16")
 	net2 = netip.MustParsePrefix("10.2.0.0/16")
+	net3 = netip.MustParsePrefix("10.3.0.0/16")
 )
+
+// sides makes a local side of prefixes.
+func sides(all ...netip.Prefix) []netip.Prefix { return all }
 
 func testConfig(t *testing.T) Config {
 	return Config{Device: "gstest0", StateDir: t.TempDir()}.withDefaults()
 }
 
-func TestEqualPrefixesAreCounted(t *testing.T) {
-	r := newRecord()
+// openTest opens a table on a host and forgets what that did.
+func openTest(t *testing.T, r *record) *Table {
+	t.Helper()
 	table, err := open(testConfig(t), r)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = table.Close() })
 	r.log = nil
-	for range 2 {
-		if err := table.Route(net1, netip.Addr{}); err != nil {
-			t.Fatal(err)
-		}
+	return table
+}
+
+// want says what the host saw since the last time.
+func (r *record) want(t *testing.T, when string, want ...string) {
+	t.Helper()
+	if !slices.Equal(r.log, want) {
+		t.Errorf("%s: the host saw %q, want %q", when, r.log, want)
 	}
-	_ = table.Unroute(net1)
-	if want := []string{"+route 10.1.0.0/16"}; !slices.Equal(r.log, want) {
-		t.Errorf("two connections with one prefix, one gone: the host saw %v, want %v", r.log, want)
+	r.log = nil
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
-	_ = table.Unroute(net1)
-	_ = table.Unroute(net1)
-	if want := []string{"+route 10.1.0.0/16", "-route 10.1.0.0/16"}; !slices.Equal(r.log, want) {
-		t.Errorf("both gone: the host saw %v, want %v", r.log, want)
-	}
+}
+
+func TestEqualPrefixesAreOneRoute(t *testing.T) {
+	r := newRecord("10.2.0.9", "10.3.0.9")
+	table := openTest(t, r)
+	must(t, table.Route(net1, sides(net2)))
+	must(t, table.Route(net1, sides(net3)))
+	must(t, table.Route(net1, sides(net2)))
+	r.want(t, "three connections with one prefix", "+route 10.1.0.0/16 src 10.2.0.9")
+	must(t, table.Unroute(net1, sides(net2)))
+	must(t, table.Unroute(net1, sides(netip.MustParsePrefix("10.99.0.0/16"))))
+	r.want(t, "one gone, and one that never was")
+	must(t, table.Unroute(net1, sides(net2)))
+	r.want(t, "only the other source's connection left", "=route 10.1.0.0/16 src 10.3.0.9")
+	must(t, table.Unroute(net1, sides(net3)))
+	must(t, table.Unroute(net1, sides(net3)))
+	r.want(t, "all gone, one twice", "-route 10.1.0.0/16 src 10.3.0.9")
+}
+
+func TestAThrowGoesBeforeARouteOfTheSamePrefix(t *testing.T) {
+	r := newRecord()
+	table := openTest(t, r)
+	must(t, table.Route(net1, nil))
+	must(t, table.Throw(net1))
+	must(t, table.Throw(net1))
+	must(t, table.Unthrow(net1))
+	r.want(t, "a passthrough policy over a tunnel's prefix", "+route 10.1.0.0/16", "=throw 10.1.0.0/16")
+	must(t, table.Unthrow(net1))
+	r.want(t, "the policy gone", "=route 10.1.0.0/16")
+	must(t, table.Unthrow(net1))
+	must(t, table.Unroute(net1, nil))
+	r.want(t, "the tunnel gone", "-route 10.1.0.0/16")
+}
+
+func TestSourcesFollowTheHostsAddresses(t *testing.T) {
+	r := newRecord("192.0.2.1")
+	table := openTest(t, r)
+	must(t, table.Route(net1, sides(net2)))
+	r.want(t, "no address within", "+route 10.1.0.0/16")
+	r.addrs = append(r.addrs, netip.MustParseAddr("10.2.0.7"))
+	table.addressesChanged(true, netip.Addr{})
+	r.want(t, "one came", "=route 10.1.0.0/16 src 10.2.0.7")
+	table.addressesChanged(true, netip.Addr{})
+	table.addressesChanged(false, netip.MustParseAddr("10.2.0.7"))
+	table.addressesChanged(true, netip.MustParseAddr("192.0.2.1"))
+	r.want(t, "nothing that matters")
+	table.addressesChanged(true, netip.MustParseAddr("10.2.0.7"))
+	r.want(t, "it went and came back, and the kernel dropped the route", "=route 10.1.0.0/16 src 10.2.0.7")
+	r.addrs = r.addrs[:1]
+	table.addressesChanged(true, netip.MustParseAddr("10.2.0.7"))
+	r.want(t, "it went", "=route 10.1.0.0/16")
+}
+
+func TestWhatOthersRemoveIsPutBack(t *testing.T) {
+	r := newRecord()
+	table := openTest(t, r)
+	must(t, table.Route(net1, nil))
+	must(t, table.Throw(net2))
+	r.log = nil
+	table.routeGone(net1)
+	table.routeGone(net3)
+	r.want(t, "a route", "=route 10.1.0.0/16")
+	clear(r.have)
+	table.rulesGone()
+	r.want(t, "the rules", "+rule 0.0.0.0/0", "+rule ::/0")
+	table.rulesGone()
+	r.want(t, "nothing")
+	must(t, table.AddAddress(netip.MustParsePrefix("10.9.0.1/32"), ""))
+	clear(r.have)
+	r.log = nil
+	table.deviceUp()
+	slices.Sort(r.log)
+	r.want(t, "everything on a device that was down", "+address 10.9.0.1/32", "=route 10.1.0.0/16", "=throw 10.2.0.0/16")
+	must(t, table.Close())
+	r.log = nil
+	table.routeGone(net1)
+	table.rulesGone()
+	table.deviceUp()
+	table.addressesChanged(true, netip.Addr{})
+	r.want(t, "nothing of a closed table")
+}
+
+func TestAVirtualAddressBecomesTheSource(t *testing.T) {
+	r := newRecord()
+	table := openTest(t, r)
+	vip := netip.MustParsePrefix("10.2.0.5/32")
+	must(t, table.Route(net1, sides(vip)))
+	r.addrs = append(r.addrs, vip.Addr())
+	must(t, table.AddAddress(vip, ""))
+	r.want(t, "an address that a peer gave", "+route 10.1.0.0/16", "+address 10.2.0.5/32", "=route 10.1.0.0/16 src 10.2.0.5")
+	must(t, table.AddAddress(vip, ""))
+	must(t, table.RemoveAddress(vip, ""))
+	r.want(t, "two that want it, one gone")
+	r.addrs = nil
+	must(t, table.RemoveAddress(vip, ""))
+	r.want(t, "both gone", "-address 10.2.0.5/32", "=route 10.1.0.0/16")
 }
 
 func TestCloseUndoesEverythingAndRemovesTheJournal(t *testing.T) {
@@ -81,7 +216,7 @@ func TestCloseUndoesEverythingAndRemovesTheJournal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, err := range []error{table.Route(net1, netip.Addr{}), table.Throw(net2), table.AddAddress(netip.MustParsePrefix("10.3.0.1/32"), "lo")} {
+	for _, err := range []error{table.Route(net1, nil), table.Throw(net2), table.AddAddress(netip.MustParsePrefix("10.3.0.1/32"), "lo")} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,7 +244,7 @@ func TestWhatAKilledProcessLeftIsUndone(t *testing.T) {
 	if err := errors.Join(table.Throw(net1), table.AddAddress(netip.MustParsePrefix("10.3.0.1/32"), "lo")); err != nil {
 		t.Fatal(err)
 	}
-	_ = table.journal.close() // the process is gone, and with it its lock
+	_ = table.ledger.journal.close() // the process is gone, and with it its lock
 	r.log = nil
 	again, err := open(c, r)
 	if err != nil {
@@ -143,14 +278,14 @@ func TestASecondProcessIsToldWhoHasTheDevice(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = table.Close() }()
-	if _, err := open(c, newRecord()); err == nil || !strings.Contains(err.Error(), "another goswan has the device gstest0") {
+	if _, err := open(c, newRecord()); err == nil || !strings.Contains(err.Error(), "another goswan has the device") {
 		t.Errorf("a second open says %v, want who has the device", err)
 	}
 }
 
 func TestWhatWasThereBeforeStays(t *testing.T) {
 	c, r := testConfig(t), newRecord()
-	r.have[key{kindAddress, netip.MustParsePrefix("10.3.0.1/32"), "lo"}] = true
+	r.have[key{kindAddress, netip.MustParsePrefix("10.3.0.1/32"), "lo"}] = entry{}
 	table, err := open(c, r)
 	if err != nil {
 		t.Fatal(err)
@@ -168,7 +303,7 @@ func TestWhatWasThereBeforeStays(t *testing.T) {
 
 func TestARefusalLeavesNothingBehind(t *testing.T) {
 	c, r := testConfig(t), newRecord()
-	r.refuse[key{kindThrow, net1, ""}] = errors.New("no room")
+	r.refuse[key{kindRoute, net1, ""}] = errors.New("no room")
 	table, err := open(c, r)
 	if err != nil {
 		t.Fatal(err)
@@ -176,10 +311,19 @@ func TestARefusalLeavesNothingBehind(t *testing.T) {
 	if err := table.Throw(net1); err == nil || !strings.Contains(err.Error(), "add throw 10.1.0.0/16: no room") {
 		t.Errorf("the refusal reads %v", err)
 	}
-	if len(table.mine) != 2 || table.counts[key{kindThrow, net1, ""}] != 0 {
-		t.Errorf("after a refusal the table still counts on %v", table.mine)
+	if len(table.ledger.all()) != 2 || len(table.claims) != 0 {
+		t.Errorf("after a refusal the table still counts on %v", table.ledger.all())
 	}
-	_ = table.Close()
+	if octets, err := os.ReadFile(table.ledger.journal.path); err != nil || strings.Contains(string(octets), "throw") {
+		t.Errorf("after a refusal the journal reads %s (%v)", octets, err)
+	}
+	must(t, table.Close())
+	if err := table.Throw(net1); err == nil {
+		t.Error("a closed table took a throw")
+	}
+	if err := table.Unthrow(net1); err != nil {
+		t.Errorf("undoing on a closed table, which has undone everything, fails: %v", err)
+	}
 }
 
 func TestAHostWithoutIPv6(t *testing.T) {

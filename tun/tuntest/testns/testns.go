@@ -134,7 +134,7 @@ func (n *Namespace) AwaitAddresses(t testing.TB, link string) {
 	})
 }
 
-// usable says that all addresses of a link are past duplicate detection and in the table of local addresses.
+// usable says that all addresses of a link but its link-local one are past duplicate detection and in the table of local addresses.
 func usable(l netlink.Link) (bool, error) {
 	addrs, err := netlink.AddrList(l, netlink.FAMILY_ALL)
 	if err != nil {
@@ -145,6 +145,9 @@ func usable(l netlink.Link) (bool, error) {
 		return false, err
 	}
 	for _, a := range addrs {
+		if a.IP.IsLinkLocalUnicast() {
+			continue // takes a second or two, and no test needs it
+		}
 		inTable := slices.ContainsFunc(local, func(r netlink.Route) bool { return r.Dst != nil && r.Dst.IP.Equal(a.IP) })
 		if a.Flags&unix.IFA_F_TENTATIVE != 0 || !inTable {
 			return false, nil
