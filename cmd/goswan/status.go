@@ -26,16 +26,13 @@ func newStatus() *cobra.Command {
   sudo goswan status --json | jq '.[].net'`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			client, err := o.dial(c.Context())
-			if err != nil {
-				return err
-			}
-			defer func() { _ = client.Close() }()
-			show := func() error { return status(c.Context(), c.OutOrStdout(), client, asJSON) }
-			if !watch {
-				return show()
-			}
-			return repeat(c.Context(), c.OutOrStdout(), every, asJSON, show)
+			return o.with(c, func(client *vici.Client) error {
+				show := func() error { return status(c.Context(), c.OutOrStdout(), client, asJSON) }
+				if !watch {
+					return show()
+				}
+				return repeat(c.Context(), c.OutOrStdout(), every, asJSON, show)
+			})
 		},
 	}
 	o.flags(c)
