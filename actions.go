@@ -184,11 +184,11 @@ func (e *Endpoint) initiateAnew(ctx context.Context, conn *core.Connection, chil
 	if len(children) > 0 {
 		first, children = children[0], children[1:]
 	}
-	if err := e.negotiate(ctx, negotiation{conn: conn, child: first, separate: true}); err != nil {
+	if err := e.negotiate(ctx, negotiation{conn: conn, child: first, separate: true, why: "reauthentication"}); err != nil {
 		return err
 	}
 	for _, child := range children {
-		if err := e.initiate(ctx, conn, child, core.Flow{}); err != nil {
+		if err := e.negotiate(ctx, negotiation{conn: conn, child: child, why: "reauthentication"}); err != nil {
 			return err
 		}
 	}

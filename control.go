@@ -27,7 +27,7 @@ func (e *Endpoint) Initiate(ctx context.Context, r InitiateRequest) error {
 	if err != nil {
 		return err
 	}
-	return e.initiate(ctx, conn, child, core.Flow{})
+	return e.negotiate(ctx, negotiation{conn: conn, child: child, why: "asked for"})
 }
 
 func (e *Endpoint) find(r InitiateRequest) (*core.Connection, *core.Child, error) {
@@ -58,28 +58,39 @@ func (e *Endpoint) find(r InitiateRequest) (*core.Connection, *core.Child, error
 	return nil, nil, fmt.Errorf("goswan: child %q %w in connection %q", r.Child, ErrNotFound, r.IKE)
 }
 
-// initiate begins a negotiation and waits for its end.
-func (e *Endpoint) initiate(ctx context.Context, conn *core.Connection, child *core.Child, flow core.Flow) error {
-	return e.negotiate(ctx, negotiation{conn: conn, child: child, flow: flow})
-}
-
 type negotiation struct {
 	conn     *core.Connection
 	child    *core.Child // nil: the IKE SA alone
 	flow     core.Flow
-	separate bool // in an IKE SA of its own
+	separate bool   // in an IKE SA of its own
+	why      string // for the log
 }
 
-// negotiate begins a negotiation and waits for its outcome.
+// negotiate begins a negotiation and waits for its outcome. A failure is logged, whether or not anybody still waits.
 func (e *Endpoint) negotiate(ctx context.Context, r negotiation) error {
 	if err := e.awaitReady(ctx); err != nil {
 		return err
 	}
 	done := make(chan *core.Reason, 1)
-	if err := e.request(ctx, r, func(r *core.Reason) { done <- r }); err != nil {
+	err := e.request(ctx, r, func(reason *core.Reason) {
+		if reason != nil {
+			e.logFailure(r, reason)
+		}
+		done <- reason
+	})
+	if err != nil {
+		e.logFailure(r, err)
 		return err
 	}
 	return await(ctx, done)
+}
+
+func (e *Endpoint) logFailure(r negotiation, err error) {
+	fields := []zap.Field{zap.String("conn", r.conn.Name), zap.String("why", r.why), zap.String("reason", err.Error())}
+	if r.child != nil {
+		fields = append(fields, zap.String("child", r.child.Name))
+	}
+	e.log.Warn("negotiation failed", fields...)
 }
 
 // request begins a negotiation; done is called once with its outcome.
@@ -185,12 +196,9 @@ func (e *Endpoint) onEach(ctx context.Context, s SelectSAs, command func(op uint
 	return len(found), first
 }
 
-// initiateLater begins a negotiation that nobody waits for; its failure goes to the log.
+// initiateLater begins a negotiation that nobody waits for.
 func (e *Endpoint) initiateLater(conn *core.Connection, child *core.Child, flow core.Flow, why string) {
 	e.background(func(ctx context.Context) {
-		err := e.initiate(ctx, conn, child, flow)
-		if err != nil && ctx.Err() == nil {
-			e.log.Warn("negotiation failed", zap.String("conn", conn.Name), zap.String("child", child.Name), zap.String("why", why), zap.Error(err))
-		}
+		_ = e.negotiate(ctx, negotiation{conn: conn, child: child, flow: flow, why: why}) // it is logged
 	})
 }

@@ -202,13 +202,10 @@ func (e *Endpoint) acquire(k childKey, flow core.Flow) {
 		return
 	}
 	e.background(func(ctx context.Context) {
-		err := e.initiate(ctx, in.conn, in.child, flow)
+		_ = e.negotiate(ctx, negotiation{conn: in.conn, child: in.child, flow: flow, why: "a packet on its trap policy"}) // it is logged
 		p.mu.Lock()
 		delete(p.starting, k)
 		p.mu.Unlock()
-		if err != nil && ctx.Err() == nil {
-			e.log.Warn("negotiation failed", zap.String("conn", k.conn), zap.String("child", k.child), zap.String("why", "a packet on its trap policy"), zap.Error(err))
-		}
 	})
 }
 
