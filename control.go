@@ -104,8 +104,12 @@ func (e *Endpoint) request(ctx context.Context, r negotiation, done func(*core.R
 	}
 	local, remote, err := e.outerAddresses(ctx, conn)
 	if err != nil {
-		return &core.Reason{Kind: core.BadConfig, Phase: 1, Conn: conn.Name, Text: fmt.Sprintf("connection %q cannot be initiated: %v", conn.Name, err),
-			Fix: "give `remote_addrs` an address or a host name that resolves, " + conn.Source.String()}
+		fix := "give `remote_addrs` an address or a host name that resolves"
+		if at := conn.Source.String(); at != "" {
+			fix += ", " + at
+		}
+		return &core.Reason{Kind: core.BadConfig, Phase: 1, Conn: conn.Name, Fix: fix,
+			Text: fmt.Sprintf("connection %q cannot be initiated: %v", conn.Name, err)}
 	}
 	return e.ike.Initiate(ike.InitiateRequest{Connection: conn, Child: child, Local: local, Remote: remote, Packet: r.flow, Separate: r.separate || e.separate}, done)
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/goswan/goswan/esp/spd"
 	"github.com/goswan/goswan/ike/core"
 	"github.com/goswan/goswan/tun/packet"
-	"go.uber.org/zap"
 )
 
 // policies are the policies that stand without an SA: traps, which start a negotiation, and the passthrough and drop
