@@ -302,7 +302,11 @@ func (n *Node) Ladder() []string {
 		if m.Response {
 			kind = "response"
 		}
-		line := fmt.Sprintf("%s %s %s %d [ %s ]", arrow, m.Exchange, kind, m.MessageID, m.Payloads)
+		line := fmt.Sprintf("%s %s %s %d [ ", arrow, m.Exchange, kind, m.MessageID)
+		if m.Payloads != "" {
+			line += m.Payloads + " "
+		}
+		line += "]"
 		if m.Retransmit > 0 {
 			line += fmt.Sprintf(" again %d", m.Retransmit)
 		}
