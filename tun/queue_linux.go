@@ -101,7 +101,7 @@ func (q *vnetQueue) Read(s *packet.Super, idle func()) error {
 	defer func() { q.in.buf, q.in.idle = nil, nil }()
 	for {
 		if err := q.rc.Read(q.in.try); err != nil {
-			return os.ErrClosed
+			return q.ended()
 		}
 		if q.in.errno != 0 {
 			return q.readError(q.in.errno)
@@ -118,9 +118,21 @@ func (q *vnetQueue) Read(s *packet.Super, idle func()) error {
 	}
 }
 
+// ended says why the poller waits no more: the file is closed, or the interface is being deleted under us, which makes
+// it a file that cannot be waited for.
+func (q *vnetQueue) ended() error {
+	if q.rc.Control(func(uintptr) {}) != nil {
+		return os.ErrClosed
+	}
+	return q.gone()
+}
+
+// gone is the error when the interface was deleted under us.
+func (q *vnetQueue) gone() error { return fmt.Errorf("tun: %s is gone: %w", q.name, os.ErrClosed) }
+
 func (q *vnetQueue) readError(errno syscall.Errno) error {
 	if errno == unix.EBADFD { // the interface was deleted under us
-		return fmt.Errorf("tun: %s is gone: %w", q.name, os.ErrClosed)
+		return q.gone()
 	}
 	return fmt.Errorf("tun: read %s: %w", q.name, errno)
 }
@@ -209,7 +221,7 @@ func (q *vnetQueue) writeError(errno syscall.Errno) error {
 	case unix.EINVAL:
 		return ErrRefused
 	case unix.EBADFD:
-		return fmt.Errorf("tun: %s is gone: %w", q.name, os.ErrClosed)
+		return q.gone()
 	}
 	return fmt.Errorf("tun: write %s: %w", q.name, errno)
 }

@@ -1,0 +1,182 @@
+package encap
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"net/netip"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/goswan/goswan/tun/tuntest/testns"
+)
+
+// neighbours are two namespaces on one link of MTU 1500, with sockets in each.
+func neighbours(t *testing.T, c Config) (a, b *testns.Namespace, ours, theirs *UDP) {
+	t.Helper()
+	a, b = testns.New(t), testns.New(t)
+	testns.Veth(t, a, "gsveth0", b, "gsveth0")
+	for _, addr := range []string{"192.0.2.1/24", "fd02::1/64"} {
+		a.AddAddress(t, "gsveth0", addr)
+	}
+	for _, addr := range []string{"192.0.2.2/24", "fd02::2/64"} {
+		b.AddAddress(t, "gsveth0", addr)
+	}
+	a.AwaitAddresses(t, "gsveth0")
+	b.AwaitAddresses(t, "gsveth0")
+	return a, b, listenIn(t, a, c), listenIn(t, b, Config{})
+}
+
+func listenIn(t *testing.T, n *testns.Namespace, c Config) *UDP {
+	t.Helper()
+	var u *UDP
+	n.Do(t, func() (err error) {
+		u, err = Listen(c)
+		return err
+	})
+	t.Cleanup(func() { _ = u.Close() })
+	return u
+}
+
+// The kernel does not segment into datagrams that do not fit the link; alone, each is sent in fragments.
+func TestSegmentsAboveTheMTUTravelAsFragments(t *testing.T) {
+	_, _, ours, theirs := neighbours(t, Config{})
+	for _, to := range []string{"192.0.2.2", "fd02::2"} {
+		remote := netip.AddrPortFrom(netip.MustParseAddr(to), theirs.portNATT)
+		in := theirs.conn(t, remote.Addr().Is6(), true)
+		for round, size := range []int{2000, 1000} {
+			out := train(netip.AddrPort{}, remote, size, 10)
+			if err := ours.Write(out); err != nil {
+				t.Fatal(err)
+			}
+			got, _ := readAll(t, in, 10)
+			for i, d := range got {
+				if !bytes.Equal(d, out.Datagram(i)) {
+					t.Fatalf("to %s: datagram %d of %d octets came as %d", to, i, size, len(d))
+				}
+			}
+			slot := &ours.conn(t, remote.Addr().Is6(), true).(*linuxSocket).alone[class(remote.Addr())]
+			if want := uint32(aloneFor - round); slot.Load() != want {
+				t.Errorf("to %s: after %d trains %d are to be sent singly, want %d", to, round+1, slot.Load(), want)
+			}
+		}
+	}
+}
+
+func TestDontFragmentTellsWhatIsTooBig(t *testing.T) {
+	_, _, ours, theirs := neighbours(t, Config{DontFragment: true})
+	for _, to := range []string{"192.0.2.2", "fd02::2"} {
+		remote := netip.AddrPortFrom(netip.MustParseAddr(to), theirs.portNATT)
+		for _, count := range []int{1, 10} {
+			if err := ours.Write(train(netip.AddrPort{}, remote, 2000, count)); !errors.Is(err, ErrTooBig) {
+				t.Errorf("to %s: %d datagrams of 2000 octets gave %v, want ErrTooBig", to, count, err)
+			}
+			if err := ours.Write(train(netip.AddrPort{}, remote, 1400, count)); err != nil {
+				t.Errorf("to %s: %d datagrams of 1400 octets gave %v", to, count, err)
+			}
+			readAll(t, theirs.conn(t, remote.Addr().Is6(), true), count)
+		}
+	}
+}
+
+// While a neighbour's link address is not known the kernel keeps what is sent to it, and the socket's buffer fills.
+func TestAFullBufferIsWaitedFor(t *testing.T) {
+	a, b, ours, theirs := neighbours(t, Config{Buffer: 4096})
+	absent := netip.AddrPortFrom(netip.MustParseAddr("192.0.2.3"), theirs.portNATT)
+	s := ours.conn(t, false, true).(*linuxSocket)
+	fill(t, s, absent)
+	done := make(chan error)
+	go func() { done <- ours.Write(train(netip.AddrPort{}, absent, 1000, 20)) }()
+	// Now the neighbour appears.
+	b.AddAddress(t, "gsveth0", "192.0.2.3/24")
+	var hardware net.HardwareAddr
+	b.Do(t, func() error {
+		link, err := netlink.LinkByName("gsveth0")
+		if err == nil {
+			hardware = link.Attrs().HardwareAddr
+		}
+		return err
+	})
+	a.Do(t, func() error {
+		link, err := netlink.LinkByName("gsveth0")
+		if err != nil {
+			return err
+		}
+		return netlink.NeighSet(&netlink.Neigh{
+			LinkIndex: link.Attrs().Index, Family: netlink.FAMILY_V4, State: netlink.NUD_PERMANENT,
+			IP: absent.Addr().AsSlice(), HardwareAddr: hardware,
+		})
+	})
+	if err := <-done; err != nil {
+		t.Errorf("writing into a full buffer: %v", err)
+	}
+	for in := theirs.conn(t, false, true); ; {
+		got, _ := readAll(t, in, 1)
+		if last := got[len(got)-1]; len(last) == 1000 && last[0] == 20 {
+			return
+		}
+	}
+}
+
+// fill sends until the socket has no more room.
+func fill(t *testing.T, s *linuxSocket, to netip.AddrPort) {
+	t.Helper()
+	var err error
+	e := s.rc.Control(func(fd uintptr) {
+		for err == nil {
+			err = unix.Sendto(int(fd), make([]byte, 500), unix.MSG_DONTWAIT, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())})
+		}
+	})
+	if e != nil || err != unix.EAGAIN {
+		t.Fatalf("filling a socket's buffer ended with %v %v", e, err)
+	}
+}
+
+func TestCloseEndsAWriteThatWaits(t *testing.T) {
+	_, _, ours, theirs := neighbours(t, Config{Buffer: 4096})
+	absent := netip.AddrPortFrom(netip.MustParseAddr("192.0.2.3"), theirs.portNATT)
+	fill(t, ours.conn(t, false, true).(*linuxSocket), absent)
+	done := make(chan error)
+	go func() { done <- ours.Write(train(netip.AddrPort{}, absent, 1000, 20)) }()
+	if err := ours.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a write that waited for room returned %v after Close, want net.ErrClosed", err)
+	}
+}
+
+func TestLinkLocalPeersKeepTheirZone(t *testing.T) {
+	a, b, ours, theirs := neighbours(t, Config{})
+	a.AddAddress(t, "gsveth0", "fe80::1:1/64")
+	b.AddAddress(t, "gsveth0", "fe80::1:2/64")
+	var index int
+	a.Do(t, func() error {
+		link, err := netlink.LinkByName("gsveth0")
+		if err == nil {
+			index = link.Attrs().Index
+		}
+		return err
+	})
+	to := netip.AddrPortFrom(netip.MustParseAddr("fe80::1:2").WithZone(zoneOf(index)), theirs.portNATT)
+	if err := ours.Write(train(netip.AddrPort{}, to, 100, 3)); err != nil {
+		t.Fatal(err)
+	}
+	_, in := readAll(t, theirs.conn(t, true, true), 3)
+	if in.Remote.Addr().Zone() == "" || in.Local.Addr().Zone() == "" {
+		t.Fatalf("it came from %v to %v, want both with a zone", in.Remote, in.Local)
+	}
+	if err := theirs.Write(train(in.Local, in.Remote, 100, 3)); err != nil {
+		t.Fatal(err)
+	}
+	if _, back := readAll(t, ours.conn(t, true, true), 3); back.Remote != to {
+		t.Errorf("the answer came from %v, want %v", back.Remote, to)
+	}
+}
+
+func zoneOf(index int) string {
+	var z zone
+	return z.add(netip.MustParseAddr("fe80::1"), uint32(index)).Zone()
+}
