@@ -2,7 +2,9 @@ package vici
 
 import (
 	"context"
+	"fmt"
 	"strconv"
+	"strings"
 )
 
 // commands are the commands of a client. What each wants and answers is in the protocol's section "Client-initiated
@@ -65,7 +67,22 @@ func success() *Message { return (&Message{}).Add("success", "yes") }
 
 // failure is the answer of a command that did not.
 func failure(format string, args ...any) *Message {
-	return (&Message{}).Add("success", "no").Addf("errmsg", format, args...)
+	return (&Message{}).Add("success", "no").Add("errmsg", printable(fmt.Sprintf(format, args...)))
+}
+
+// printable makes one line of printable ASCII of a text: libvici takes a value with any other octet for binary, and
+// swanctl then prints nothing where the text should be.
+func printable(text string) string {
+	text = strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ")
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= ' ' && r <= '~':
+			return r
+		case r == '\t':
+			return ' '
+		}
+		return '?'
+	}, text)
 }
 
 // outcome is success or the failure of an error.

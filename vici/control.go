@@ -253,7 +253,7 @@ func terminated(matches, done int, err error) *Message {
 		text += ": " + err.Error()
 	}
 	if text != "" {
-		m.Add("errmsg", text)
+		m.Add("errmsg", printable(text))
 	}
 	return m
 }

@@ -1,7 +1,6 @@
 package vici
 
 import (
-	"strings"
 	"time"
 
 	"github.com/goswan/goswan/ike/core"
@@ -115,7 +114,7 @@ func addLine(m *Message, e Event, line core.Log) *Message {
 	if e.IKE != 0 {
 		m.Addf("ikesa-uniqueid", "%d", e.IKE)
 	}
-	return m.Add("msg", strings.ToValidUTF8(line.Text[:min(len(line.Text), maxLogText)], ""))
+	return m.Add("msg", printable(line.Text[:min(len(line.Text), maxLogText)]))
 }
 
 // watch is which log lines belong to a command under way.
