@@ -11,7 +11,6 @@ import (
 
 	"github.com/goswan/goswan/config"
 	"github.com/goswan/goswan/config/settings"
-	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
 	"github.com/goswan/goswan/vici"
 )
@@ -65,6 +64,41 @@ type viciDaemon struct {
 	e      *Endpoint
 	loader config.Loader
 	reload func() error
+	places places
+}
+
+// places finds the lines of swanctl.conf at which a connection stands that a client loaded from there: vici's messages
+// do not tell, and people want to know.
+type places struct {
+	mu      sync.Mutex // guards what follows
+	read    time.Time
+	catalog *core.Catalog
+}
+
+// placesAge is how long a reading of the file serves; a client loads all its connections in one go.
+const placesAge = time.Second
+
+// find is the connection as it stands in the file, if it says the same there, otherwise the connection itself.
+func (p *places) find(loader config.Loader, conn *core.Connection) *core.Connection {
+	if loader.Path == "" {
+		return conn
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.catalog == nil || time.Since(p.read) > placesAge {
+		catalog, _, err := loader.Load(loader.Path)
+		if err != nil {
+			catalog = &core.Catalog{}
+		}
+		for _, s := range catalog.Secrets {
+			s.Key.Wipe()
+		}
+		p.catalog, p.read = catalog, time.Now()
+	}
+	if there := p.catalog.Connection(conn.Name); config.Same(there, conn) {
+		return there
+	}
+	return conn
 }
 
 var _ vici.Daemon = (*viciDaemon)(nil)
@@ -135,13 +169,15 @@ func (d *viciDaemon) LoadConnection(s *settings.Section) error {
 	if err != nil {
 		return err
 	}
+	conn = d.places.find(d.loader, conn)
 	d.e.change(func(c *core.Catalog) {
 		i := slices.IndexFunc(c.Connections, func(old *core.Connection) bool { return old.Name == conn.Name })
-		if i < 0 {
+		switch {
+		case i < 0:
 			c.Connections = append(c.Connections, conn)
-			return
+		case !config.Same(c.Connections[i], conn) || c.Connections[i].Source != conn.Source:
+			c.Connections[i] = conn
 		}
-		c.Connections[i] = conn
 	})
 	return nil
 }
@@ -161,14 +197,14 @@ func (d *viciDaemon) UnloadConnection(name string) error {
 }
 
 func (d *viciDaemon) LoadShared(s vici.Shared) error {
-	loaded := &core.Secret{Name: s.ID, Kind: s.Kind, Key: s.Data}
-	for _, owner := range s.Owners {
-		id, err := auth.ParseIdentity(owner)
-		if err != nil {
-			return err
-		}
-		loaded.Owners = append(loaded.Owners, id)
+	loaded, warnings, err := config.Shared(s.Section())
+	d.warn(warnings)
+	if err != nil {
+		s.Data.Wipe()
+		return err
 	}
+	loaded.Key.Wipe()
+	loaded.Key = s.Data
 	d.e.change(func(c *core.Catalog) {
 		i := slices.IndexFunc(c.Secrets, func(old *core.Secret) bool { return s.ID != "" && old.Name == s.ID })
 		if i < 0 {

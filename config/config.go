@@ -36,6 +36,9 @@ func Dir() string {
 type Loader struct {
 	// Charon has the ports and the replay window; nil is DefaultCharon.
 	Charon *Charon
+	// Path is the swanctl.conf, or its directory, that vici's clients load from, so that what they load is known by the
+	// lines of that file; "" is none.
+	Path string
 }
 
 // Load reads swanctl.conf in a directory, or a file, with everything that it includes.

@@ -133,7 +133,7 @@ func (o *runOptions) serve(ctx context.Context, e *goswan.Endpoint, charon *conf
 	if o.vici != "" {
 		uri = o.vici
 	}
-	control, err := e.ServeVICI(uri, config.Loader{Charon: charon}, o.reloadFor(e, log))
+	control, err := e.ServeVICI(uri, config.Loader{Charon: charon, Path: o.dir}, o.reloadFor(e, log))
 	if err != nil {
 		return errors.Join(err, e.Close())
 	}

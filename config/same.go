@@ -1,0 +1,62 @@
+package config
+
+import (
+	"reflect"
+
+	"github.com/goswan/goswan/ike/core"
+)
+
+// Same tells whether two connections say the same, wherever each of them stands.
+func Same(a, b *core.Connection) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return same(reflect.ValueOf(a).Elem(), reflect.ValueOf(b).Elem())
+}
+
+var positionType = reflect.TypeFor[core.Position]()
+
+// same compares the kinds of values that a connection is made of; positions are all the same.
+func same(a, b reflect.Value) bool {
+	if a.Type() == positionType {
+		return true
+	}
+	switch a.Kind() {
+	case reflect.Pointer:
+		if a.IsNil() || b.IsNil() {
+			return a.IsNil() == b.IsNil()
+		}
+		return same(a.Elem(), b.Elem())
+	case reflect.Slice:
+		if a.Len() != b.Len() {
+			return false
+		}
+		for i := range a.Len() {
+			if !same(a.Index(i), b.Index(i)) {
+				return false
+			}
+		}
+		return true
+	case reflect.Struct:
+		if a.Comparable() && !holdsPosition(a.Type()) {
+			return a.Equal(b)
+		}
+		for i := range a.NumField() {
+			if !same(a.Field(i), b.Field(i)) {
+				return false
+			}
+		}
+		return true
+	}
+	return a.Equal(b)
+}
+
+// holdsPosition tells whether a struct has a position in it, so that == is not the question.
+func holdsPosition(t reflect.Type) bool {
+	for i := range t.NumField() {
+		if f := t.Field(i).Type; f == positionType || f.Kind() == reflect.Struct && holdsPosition(f) {
+			return true
+		}
+	}
+	return false
+}
