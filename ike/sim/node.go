@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -28,6 +29,8 @@ type Node struct {
 	// Arrived sees each datagram that reaches the node when it is not nil.
 	Arrived func(core.Datagram)
 	Path    Path
+	// Record makes every new lineage write down its run (Lineage.Recording), for Replay.
+	Record bool
 
 	w        *World
 	lineages []*Lineage
@@ -43,6 +46,8 @@ type Lineage struct {
 	Conn   string // of an initiator
 	Closed bool
 	Reason *core.Reason // of the end
+	// Recording is the run so far, when the node records.
+	Recording *bytes.Buffer
 
 	node  *Node
 	spis  map[header.SPI]bool
@@ -87,7 +92,7 @@ func (n *Node) Initiate(conn, childName string, remote netip.Addr) uint64 {
 	}
 	l := n.Lineage(conn)
 	if l == nil {
-		l = n.add(ikev2.NewInitiator(n.Env, c))
+		l = n.add(c)
 		l.Conn = conn
 	}
 	l.Command(n.w.now, cmd)
@@ -116,6 +121,9 @@ func (n *Node) Lineage(conn string) *Lineage {
 	}
 	return nil
 }
+
+// All are all lineages that there ever were.
+func (n *Node) All() []*Lineage { return n.lineages }
 
 // Lineages are those that have not closed.
 func (n *Node) Lineages() []*Lineage {
@@ -150,8 +158,24 @@ func (n *Node) Children() []core.ChildStatus {
 	return all
 }
 
-func (n *Node) add(m core.Machine) *Lineage {
-	l := &Lineage{Machine: m, node: n, spis: map[header.SPI]bool{}}
+// add makes a lineage: an initiator of a connection, or a responder for none.
+func (n *Node) add(conn *core.Connection) *Lineage {
+	l := &Lineage{node: n, spis: map[header.SPI]bool{}}
+	env := n.Env
+	var r *Recorder
+	if n.Record {
+		l.Recording = &bytes.Buffer{}
+		r = NewRecorder(l.Recording)
+		env = r.Environment(env)
+	}
+	l.Machine = ikev2.NewResponder(env)
+	if conn != nil {
+		l.Machine = ikev2.NewInitiator(env, conn)
+	}
+	if r != nil {
+		r.Record(conn, l.Machine)
+		l.Machine = r
+	}
 	n.lineages = append(n.lineages, l)
 	return l
 }
@@ -188,7 +212,7 @@ func (n *Node) owner(h header.Header, d core.Datagram) *Lineage {
 	if !initial {
 		return nil
 	}
-	l := n.add(ikev2.NewResponder(n.Env))
+	l := n.add(nil)
 	l.first, l.from = append([]byte{}, d.Data...), d.Remote
 	return l
 }
