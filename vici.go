@@ -72,11 +72,11 @@ type viciDaemon struct {
 type places struct {
 	mu      sync.Mutex // guards what follows
 	read    time.Time
-	catalog *core.Catalog
+	catalog core.Catalog // its connections
 }
 
-// placesAge is how long a reading of the file serves; a client loads all its connections in one go.
-const placesAge = time.Second
+// placesAge is how soon the file may be read again for a connection that it did not have.
+const placesAge = 20 * time.Millisecond
 
 // find is the connection as it stands in the file, if it says the same there, otherwise the connection itself.
 func (p *places) find(loader config.Loader, conn *core.Connection) *core.Connection {
@@ -85,23 +85,31 @@ func (p *places) find(loader config.Loader, conn *core.Connection) *core.Connect
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.catalog == nil || time.Since(p.read) > placesAge {
-		catalog, _, err := loader.Load(loader.Path)
-		if err != nil {
-			catalog = &core.Catalog{}
-		}
-		for _, s := range catalog.Secrets {
-			s.Key.Wipe()
-		}
-		p.catalog, p.read = catalog, time.Now()
+	if there := p.catalog.Connection(conn.Name); config.Same(there, conn) {
+		return there
 	}
+	if time.Since(p.read) < placesAge {
+		return conn
+	}
+	p.load(loader)
 	if there := p.catalog.Connection(conn.Name); config.Same(there, conn) {
 		return there
 	}
 	return conn
 }
 
-var _ vici.Daemon = (*viciDaemon)(nil)
+// load reads the file; one with mistakes has no places to tell.
+func (p *places) load(loader config.Loader) {
+	catalog, _, err := loader.Load(loader.Path)
+	p.read, p.catalog = time.Now(), core.Catalog{}
+	if err != nil {
+		return
+	}
+	for _, s := range catalog.Secrets {
+		s.Key.Wipe()
+	}
+	p.catalog.Connections = catalog.Connections
+}
 
 func (d *viciDaemon) Version() vici.Version {
 	return vici.Version{Daemon: "goswan", Version: Version}
