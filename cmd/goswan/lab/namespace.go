@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -128,16 +129,32 @@ func mustRun(t testing.TB, name string, args ...string) string {
 
 // removeLeftovers removes the namespaces and directories of runs whose process is gone.
 func removeLeftovers() {
+	removeRuns(func(pid string) bool { return !alive(pid) })
+}
+
+// removeOnSignal removes what this process made when it is told to end, then ends it.
+func removeOnSignal() {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		removeRuns(func(pid string) bool { return pid == strconv.Itoa(os.Getpid()) })
+		os.Exit(1)
+	}()
+}
+
+// removeRuns removes the namespaces and directories of processes for which gone is true.
+func removeRuns(gone func(pid string) bool) {
 	entries, _ := os.ReadDir(netnsDir)
 	for _, entry := range entries {
-		if m := namespaceName.FindStringSubmatch(entry.Name()); m != nil && !alive(m[1]) {
+		if m := namespaceName.FindStringSubmatch(entry.Name()); m != nil && gone(m[1]) {
 			(&Namespace{Name: entry.Name()}).remove()
 		}
 	}
 	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), runDirPrefix+"*"))
 	for _, dir := range dirs {
 		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), runDirPrefix), "-")
-		if _, err := strconv.Atoi(pid); err == nil && !alive(pid) {
+		if _, err := strconv.Atoi(pid); err == nil && gone(pid) {
 			_ = os.RemoveAll(dir)
 		}
 	}

@@ -24,53 +24,53 @@ type refusal struct {
 var refusals = []refusal{{
 	scenario: "wrong-psk",
 	initiator: says{
-		Goswan:     `phase 1 IKE_AUTH: AUTHENTICATION_FAILED`,
+		Goswan:     `phase 1 IKE_AUTH: AUTHENTICATION_FAILED: the peer refused`,
 		StrongSwan: `received AUTHENTICATION_FAILED notify error`,
 	},
 	responder: says{
-		Goswan:     `phase 1 IKE_AUTH: AUTHENTICATION_FAILED: .*(pre-shared key|secret)`,
+		Goswan:     `phase 1 IKE_AUTH: AUTHENTICATION_FAILED: .*(left|right)\.example.*pre-shared key .{0,2}ike-site.*compare the secret`,
 		StrongSwan: `tried 1 shared key for .* but MAC mismatched`,
 	},
 }, {
 	scenario: "wrong-identity",
 	initiator: says{
-		Goswan:     `phase 1 IKE_AUTH: AUTHENTICATION_FAILED`,
+		Goswan:     `phase 1 IKE_AUTH: AUTHENTICATION_FAILED: the peer refused`,
 		StrongSwan: `received AUTHENTICATION_FAILED notify error`,
 	},
 	responder: says{
-		Goswan:     `phase 1 IKE_AUTH: NO_CONNECTION: .*(right\.example|elsewhere\.example)`,
+		Goswan:     `phase 1 IKE_AUTH: NO_CONNECTION: .*no connection is for the peer .*(left|elsewhere)\.example.*acceptable .*site.*local id (elsewhere|left)\.example`,
 		StrongSwan: `no matching peer config found`,
 	},
 }, {
 	scenario: "no-ike-proposal",
 	initiator: says{
-		Goswan:     `phase 1 IKE_SA_INIT: NO_PROPOSAL_CHOSEN`,
+		Goswan:     `phase 1 IKE_SA_INIT: NO_PROPOSAL_CHOSEN: the peer refused.*offered IKE:`,
 		StrongSwan: `received NO_PROPOSAL_CHOSEN notify error`,
 	},
 	responder: says{
-		Goswan:     `phase 1 IKE_SA_INIT: NO_PROPOSAL_CHOSEN: .*offered .*acceptable .*swanctl\.conf:[0-9]+`,
+		Goswan:     "phase 1 IKE_SA_INIT: NO_PROPOSAL_CHOSEN: .*offered IKE:.*acceptable IKE:.*add `[0-9a-z-]+` to `proposals` of connection .{0,2}site",
 		StrongSwan: `no acceptable .* found|received proposals unacceptable`,
 	},
 }, {
 	scenario: "no-esp-proposal",
 	ikeStays: true,
 	initiator: says{
-		Goswan:     `phase 2 IKE_AUTH: NO_PROPOSAL_CHOSEN`,
+		Goswan:     `phase 2 IKE_AUTH: NO_PROPOSAL_CHOSEN: the peer refused.*offered ESP:`,
 		StrongSwan: `received NO_PROPOSAL_CHOSEN notify, no CHILD_SA built`,
 	},
 	responder: says{
-		Goswan:     `phase 2 IKE_AUTH: NO_PROPOSAL_CHOSEN: .*offered .*acceptable .*swanctl\.conf:[0-9]+`,
+		Goswan:     "phase 2 IKE_AUTH: NO_PROPOSAL_CHOSEN: .*offered ESP:.*acceptable ESP:.*add `[0-9a-z-]+` to `esp_proposals` of child .{0,2}net",
 		StrongSwan: `no acceptable proposal found`,
 	},
 }, {
 	scenario: "ts-unacceptable",
 	ikeStays: true,
 	initiator: says{
-		Goswan:     `phase 2 IKE_AUTH: TS_UNACCEPTABLE`,
+		Goswan:     `phase 2 IKE_AUTH: TS_UNACCEPTABLE: .*the peer refused.*offered 10\.\d+\.0\.0/24 === 10\.\d+\.0\.0/24`,
 		StrongSwan: `received TS_UNACCEPTABLE notify, no CHILD_SA built`,
 	},
 	responder: says{
-		Goswan:     `phase 2 IKE_AUTH: TS_UNACCEPTABLE: .*10\.[12]\.0\.0/24.*10\.[12]{2}\.0\.0/24`,
+		Goswan:     `phase 2 IKE_AUTH: TS_UNACCEPTABLE: .*offered 10\.\d+\.0\.0/24 === 10\.\d+\.0\.0/24; acceptable .*net.* 10\.\d+\.0\.0/24 === 10\.\d+\.0\.0/24`,
 		StrongSwan: `traffic selectors .* unacceptable`,
 	},
 }}
@@ -88,6 +88,26 @@ func TestRefused(t *testing.T) {
 		n.WaitUp(t, "net")
 		n.LeftLAN.Ping(t, n.RightLAN.IPv4)
 	})
+}
+
+// TestRefusedWithLine has goswan read swanctl.conf itself, at its start. What it refuses it refuses with the file and the
+// line to change; a configuration that swanctl loaded has none.
+func TestRefusedWithLine(t *testing.T) {
+	for _, test := range []struct{ scenario, want string }{
+		{"no-ike-proposal", `phase 1 IKE_SA_INIT: NO_PROPOSAL_CHOSEN: .*/swanctl\.conf:7`},
+		{"no-esp-proposal", `phase 2 IKE_AUTH: NO_PROPOSAL_CHOSEN: .*/swanctl\.conf:20`},
+		{"ts-unacceptable", `phase 2 IKE_AUTH: TS_UNACCEPTABLE: .*/swanctl\.conf:1[89]`},
+	} {
+		t.Run(test.scenario, func(t *testing.T) {
+			eachPair(t, []Pair{{StrongSwan, Goswan}}, test.scenario, Topology{}, func(t *testing.T, n *Net) {
+				if n.Right.Daemon != Goswan {
+					t.Skip("lab: strongSwan does not say a line")
+				}
+				n.Left.InitiateFails(t, "net")
+				n.Right.WaitLogFrom(t, 0, test.want)
+			})
+		})
+	}
 }
 
 // reconfigure loads another scenario at both ends.

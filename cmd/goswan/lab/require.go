@@ -78,6 +78,7 @@ func Main(m *testing.M, skipScenarios func()) int {
 		return m.Run()
 	}
 	removeLeftovers()
+	removeOnSignal()
 	if err := prepare(); err != nil {
 		fmt.Println("lab: FAILED:", err)
 		return 1
