@@ -13,7 +13,7 @@ import (
 // TestChaos has both ends do whatever they can at any time over a bad network, and waits for calm: then both agree on every
 // Child SA, every operation is done once, and no machine broke its contract.
 func TestChaos(t *testing.T) {
-	seeds(t, 300, func(t *testing.T, seed uint64) {
+	seeds(t, 150, func(t *testing.T, seed uint64) {
 		loss := float64(seed%3) * 0.1
 		tc := seeded(t, seed, sim.Faults{Loss: loss, Duplicate: 0.1, Min: time.Millisecond, Max: 80 * time.Millisecond}, func(l, r *core.Catalog) {
 			for _, c := range []*core.Catalog{l, r} {

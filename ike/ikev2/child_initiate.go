@@ -175,6 +175,11 @@ func (x *createChild) wipe()                     { x.offer.wipe() }
 
 func (x *createChild) request(sa *ikeSA) ([]wire.Payload, bool) {
 	m := sa.m
+	if m.served(core.Initiate{Child: x.offer.cfg, Packet: x.offer.packet}) {
+		// What was made for another packet while this waited takes this one too.
+		x.abort(m, sa, nil)
+		return nil, false
+	}
 	m.logf("CHD", 0, "establishing CHILD_SA %s", x.offer.cfg.Name)
 	ni, err := m.newNonce()
 	var list []wire.Payload
@@ -284,7 +289,7 @@ func (x *createChild) failed(sa *ikeSA, reason *core.Reason, created bool) {
 	m := sa.m
 	m.logf("IKE", 1, "failed to establish CHILD_SA %s, keeping IKE_SA: %s", x.offer.cfg.Name, reason.Error())
 	if created {
-		m.enqueue(&deleteChild{spis: []esp.SPI{x.offer.spi}})
+		m.enqueue(&deleteChild{spi: x.offer.spi, reserved: true})
 		x.offer.wipe()
 	} else {
 		x.offer.release(m)

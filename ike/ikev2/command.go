@@ -89,7 +89,7 @@ func (m *Machine) wantIKE(op *operation) {
 
 // wantChild makes an operation wait for a Child SA, unless there is one already.
 func (m *Machine) wantChild(c core.Initiate, op *operation) {
-	if slices.ContainsFunc(m.children, func(have *child) bool { return have.serves(c) }) {
+	if m.served(c) {
 		m.conclude(op)
 		return
 	}
@@ -112,6 +112,11 @@ func (m *Machine) wantChild(c core.Initiate, op *operation) {
 	x := &createChild{offer: childOffer{cfg: c.Child, packet: c.Packet}}
 	x.join(op)
 	m.enqueue(x)
+}
+
+// served tells that there is a Child SA for an Initiate.
+func (m *Machine) served(i core.Initiate) bool {
+	return slices.ContainsFunc(m.children, func(c *child) bool { return c.serves(i) })
 }
 
 // serves tells that a Child SA is what an Initiate wants: of the same configuration, and for its packet if there is one.
@@ -142,12 +147,15 @@ func (m *Machine) delete(c core.Delete) {
 	op := m.operate(c.Op)
 	found := m.named(c.Child, c.ChildID)
 	for _, child := range found {
-		m.wantDelete(child, op, c.Reason)
 		if c.Force {
+			m.enqueue(&deleteChild{spi: child.in})
 			m.remove(child, c.Reason)
+			continue
 		}
+		m.wantDelete(child, op, c.Reason)
 	}
 	if len(found) > 0 || op == nil {
+		m.conclude(op)
 		return
 	}
 	if m.cancel(c.Child) {

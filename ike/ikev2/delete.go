@@ -10,13 +10,14 @@ import (
 	"github.com/goswan/goswan/ike/ikev2/wire"
 )
 
-// deleteChild is an INFORMATIONAL that ends a Child SA (RFC 7296 §1.4.1), or one that only the peer has: spis are then
-// those we reserved for it.
+// deleteChild is an INFORMATIONAL that ends a Child SA (RFC 7296 §1.4.1), or without one, that tells the peer to end what
+// we do not have: spi was ours, and is given back when it was only reserved.
 type deleteChild struct {
 	base
-	child  *child
-	spis   []esp.SPI
-	reason *core.Reason
+	child    *child
+	spi      esp.SPI
+	reserved bool
+	reason   *core.Reason
 }
 
 func (x *deleteChild) task() string              { return "CHILD_DELETE" }
@@ -25,7 +26,7 @@ func (x *deleteChild) kind() header.ExchangeType { return header.Informational }
 func (x *deleteChild) request(sa *ikeSA) ([]wire.Payload, bool) {
 	m, c := sa.m, x.child
 	if c == nil {
-		return []wire.Payload{childDelete(x.spis)}, true
+		return []wire.Payload{childDelete([]esp.SPI{x.spi})}, true
 	}
 	if !slices.Contains(m.children, c) {
 		m.finish(&x.base, nil)
@@ -56,10 +57,10 @@ func (x *deleteChild) response(sa *ikeSA, _ *wire.Message) {
 }
 
 func (x *deleteChild) abort(m *Machine, _ *ikeSA, reason *core.Reason) {
-	for _, spi := range x.spis {
-		m.emit(core.ReleaseSPI{SPI: spi})
+	if x.reserved {
+		m.emit(core.ReleaseSPI{SPI: x.spi})
+		x.reserved = false
 	}
-	x.spis = nil
 	m.finish(&x.base, reason)
 }
 

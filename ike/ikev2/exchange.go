@@ -41,6 +41,7 @@ type operation struct {
 	id      uint64
 	pending int
 	reason  *core.Reason
+	done    bool
 }
 
 // operate begins the operation of a command; nil without an Op.
@@ -75,7 +76,8 @@ func (m *Machine) finish(t *base, reason *core.Reason) bool {
 
 // conclude emits Done when nothing of the operation is pending.
 func (m *Machine) conclude(op *operation) {
-	if op != nil && op.pending == 0 {
+	if op != nil && op.pending == 0 && !op.done {
+		op.done = true
 		m.emit(core.Done{Op: op.id, Reason: op.reason})
 	}
 }

@@ -100,7 +100,10 @@ func (m *Machine) acceptInit(msg *wire.Message, d core.Datagram, candidates []*c
 	m.current = sa
 	sa.spiI, sa.set, sa.state = msg.Initiator, set, core.IKEConnecting
 	sa.local, sa.remote = d.Local, d.Remote
-	sa.lastIn, sa.reapAt = m.now, m.now.Add(m.env.Settings.HalfOpenTimeout)
+	sa.lastIn = m.now
+	if d := m.env.Settings.HalfOpenTimeout; d > 0 {
+		sa.reapAt = m.now.Add(d)
+	}
 	sa.opened = &opening{remoteMessage: bytes.Clone(d.Data), ni: wire.First[*wire.Nonce](msg).Data, nr: nr, candidates: candidates}
 	sa.readOpening(msg, d)
 	if err := sa.keyUp(shared, nil); err != nil {

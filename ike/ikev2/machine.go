@@ -62,6 +62,10 @@ func (m *Machine) Receive(now time.Time, d core.Datagram) {
 	}
 	m.now = now
 	m.receive(d)
+	if m.conn == nil && m.current == nil && m.end == nil {
+		// A responder's first datagram was no IKE_SA_INIT request: there is nothing to wait for.
+		m.end = &ending{m.initReason(core.InvalidSyntax, "the datagram is no IKE_SA_INIT request")}
+	}
 	m.settle()
 }
 

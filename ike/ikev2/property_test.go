@@ -27,7 +27,7 @@ func seeds(t *testing.T, n uint64, f func(t *testing.T, seed uint64)) {
 // TestLossy begins over a network that loses, duplicates and reorders, and then ends: either both sides come up with the
 // same keys or the initiator is told why not, and nothing is left at the end.
 func TestLossy(t *testing.T) {
-	seeds(t, 200, func(t *testing.T, seed uint64) {
+	seeds(t, 120, func(t *testing.T, seed uint64) {
 		loss := float64(seed%4) * 0.15
 		tc := seeded(t, seed, sim.Faults{Loss: loss, Duplicate: 0.2, Min: time.Millisecond, Max: 3 * time.Second})
 		op := tc.left.Initiate("site", "net", rightAddr)
@@ -62,7 +62,7 @@ func (tc *test) end() {
 func TestSimultaneousRekeys(t *testing.T) {
 	for _, loss := range []float64{0, 0.2} {
 		t.Run(fmt.Sprintf("loss %v", loss), func(t *testing.T) {
-			seeds(t, 300, func(t *testing.T, seed uint64) {
+			seeds(t, 150, func(t *testing.T, seed uint64) {
 				tc := seeded(t, seed, sim.Faults{Loss: loss, Duplicate: 0.1, Min: time.Millisecond, Max: 60 * time.Millisecond})
 				tc.patient()
 				op := tc.left.Initiate("site", "net", rightAddr)

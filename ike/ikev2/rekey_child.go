@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"slices"
 
+	"github.com/goswan/goswan/crypto/suite"
 	"github.com/goswan/goswan/ike/core"
 	"github.com/goswan/goswan/ike/header"
 	"github.com/goswan/goswan/ike/ikev2/wire"
-
-	"github.com/goswan/goswan/crypto/suite"
-	"github.com/goswan/goswan/esp"
 )
 
 // rekeyChild is a CREATE_CHILD_SA that replaces a Child SA (RFC 7296 §1.3.3). When both ends do it at once there are two
@@ -173,7 +171,7 @@ func (x *rekeyChild) failed(sa *ikeSA, reason *core.Reason, created bool) {
 	m, old := sa.m, x.old()
 	reason.Child = old.cfg.Name
 	if created && x.offer.spi != 0 {
-		m.enqueue(&deleteChild{spis: []esp.SPI{x.offer.spi}})
+		m.enqueue(&deleteChild{spi: x.offer.spi, reserved: true})
 		x.offer.spi = 0
 	}
 	x.offer.release(m)

@@ -24,6 +24,8 @@ type Faults struct {
 	Min, Max time.Duration
 	// Drop loses the datagrams that it is true for, besides Loss; nil none.
 	Drop func(core.Datagram) bool
+	// Alter changes datagrams on their way; nil none.
+	Alter func(core.Datagram) []byte
 }
 
 // epoch is when every World begins.
@@ -85,6 +87,9 @@ func (w *World) carry(from *Node, d core.Datagram) {
 	if w.chance(w.Faults.Loss) || (w.Faults.Drop != nil && w.Faults.Drop(core.Datagram{Local: src, Remote: dst, Data: d.Data})) {
 		w.Lost++
 		return
+	}
+	if w.Faults.Alter != nil {
+		arrived.Data = w.Faults.Alter(core.Datagram{Local: src, Remote: dst, Data: d.Data})
 	}
 	copies := 1
 	if w.chance(w.Faults.Duplicate) {

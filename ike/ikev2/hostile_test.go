@@ -1,0 +1,301 @@
+package ikev2_test
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/goswan/goswan/crypto/suite"
+	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/ike/header"
+	"github.com/goswan/goswan/ike/ikev2/wire"
+	"github.com/goswan/goswan/ike/sim"
+)
+
+// meddler sits between the two and knows their keys: what it makes of a message is what a malicious or broken peer could
+// have sent.
+type meddler struct {
+	keys map[header.SPI]core.IKEKeys // by the initiator's SPI
+	ivs  uint64
+}
+
+// meddle gives every protected message to change; change tells whether it did.
+func (tc *test) meddle(change func(*wire.Message) bool) {
+	m := &meddler{keys: map[header.SPI]core.IKEKeys{}}
+	for _, n := range []*sim.Node{tc.left, tc.right} {
+		n.Env.KeyLog = true
+		n.Watch = func(o core.Output) {
+			if k, ok := o.(core.IKEKeys); ok {
+				m.keys[k.InitiatorSPI] = k
+			}
+		}
+	}
+	tc.w.Faults.Alter = func(d core.Datagram) []byte { return m.alter(d.Data, change) }
+}
+
+func (m *meddler) alter(b []byte, change func(*wire.Message) bool) []byte {
+	h, err := header.Parse(b)
+	k, known := m.keys[h.Initiator]
+	if err != nil || !known || h.Exchange == header.IKESAInit {
+		return b
+	}
+	encr, integ := k.ER, k.AR
+	if h.FromInitiator() {
+		encr, integ = k.EI, k.AI
+	}
+	c, err := k.Suite.NewCipher(encr, integ)
+	if err != nil {
+		panic(err)
+	}
+	msg, err := wire.Open(b, c)
+	if err != nil || !change(msg) {
+		return b
+	}
+	sealed, err := wire.Seal(msg, c, m, nil)
+	if err != nil {
+		return b
+	}
+	return sealed
+}
+
+// Read gives IVs that the machines do not use.
+func (m *meddler) Read(p []byte) (int, error) {
+	m.ivs++
+	clear(p)
+	binary.BigEndian.PutUint64(p[len(p)-8:], 1<<63|m.ivs)
+	return len(p), nil
+}
+
+// body is a payload's content as octets.
+func body(p wire.Payload) []byte {
+	m := &wire.Message{Header: header.Header{Major: 2}, Payloads: []wire.Payload{p}}
+	return m.AppendTo(nil)[header.Len+4:]
+}
+
+// warp changes a message as a broken or malicious peer might: payloads missing, twice, in another order, of other types, or
+// with other octets in them.
+func warp(r *rand.Rand, msg *wire.Message) bool {
+	if r.IntN(3) > 0 {
+		return false
+	}
+	for range 1 + r.IntN(2) {
+		n := len(msg.Payloads)
+		if n == 0 {
+			msg.Payloads = append(msg.Payloads, &wire.Notify{NotifyType: wire.NotifyType(r.IntN(60))})
+			continue
+		}
+		i := r.IntN(n)
+		switch r.IntN(9) {
+		case 0:
+			msg.Payloads = slices.Delete(msg.Payloads, i, i+1)
+		case 1:
+			msg.Payloads = append(msg.Payloads, msg.Payloads[i])
+		case 2:
+			j := r.IntN(n)
+			msg.Payloads[i], msg.Payloads[j] = msg.Payloads[j], msg.Payloads[i]
+		case 3:
+			msg.Payloads[i] = &wire.Unknown{T: wire.PayloadType(33 + r.IntN(20)), Critical: r.IntN(2) == 0, Body: body(msg.Payloads[i])}
+		case 4:
+			msg.Payloads = append(msg.Payloads, &wire.Notify{NotifyType: wire.NotifyType(r.IntN(60))})
+		case 5:
+			msg.Payloads = append(msg.Payloads, &wire.Delete{Protocol: suite.ESP, SPIs: []uint32{r.Uint32(), r.Uint32()}})
+		case 6:
+			msg.MessageID += uint32(r.IntN(3)) - 1
+		default:
+			b := body(msg.Payloads[i])
+			for range 1 + r.IntN(3) {
+				if len(b) > 0 {
+					b[r.IntN(len(b))] ^= 1 << r.IntN(8)
+				}
+			}
+			msg.Payloads[i] = &wire.Unknown{T: msg.Payloads[i].Type(), Body: b}
+		}
+	}
+	return true
+}
+
+// TestHostilePeer has the peer send nonsense under the right keys, all along: no panic, no broken contract, every operation
+// ends, and nothing is left.
+func TestHostilePeer(t *testing.T) {
+	seeds(t, 300, func(t *testing.T, seed uint64) {
+		tc := seeded(t, seed, sim.Faults{Min: time.Millisecond, Max: 30 * time.Millisecond})
+		r := rand.New(rand.NewPCG(seed, 5))
+		tc.meddle(func(msg *wire.Message) bool { return warp(r, msg) })
+		ops := map[*sim.Node][]uint64{tc.left: {tc.left.Initiate("site", "net", rightAddr)}}
+		for range 20 {
+			n := []*sim.Node{tc.left, tc.right}[r.IntN(2)]
+			if op := tc.anything(r, n); op != 0 {
+				ops[n] = append(ops[n], op)
+			}
+			tc.w.Run(time.Duration(r.IntN(300)) * time.Millisecond)
+		}
+		tc.w.Run(20 * time.Minute)
+		for n, list := range ops {
+			for _, op := range list {
+				_, done := n.Done[op]
+				tc.want(n.Name+": every operation is done", done)
+			}
+		}
+		tc.end()
+	})
+}
+
+// TestMalformedRequests: what a peer cannot mean is refused, and INVALID_SYNTAX is the end. RFC 7296 §2.21.3, §2.5
+func TestMalformedRequests(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*wire.Message)
+		stays  bool
+		want   string // the responder's reason
+	}{
+		{"two SA payloads", func(m *wire.Message) { m.Payloads = append(m.Payloads, wire.First[*wire.SA](m)) }, false,
+			"phase 1 CREATE_CHILD_SA: INVALID_SYNTAX: creation of a Child SA: there is more than one SA payload"},
+		{"no traffic selectors", func(m *wire.Message) { m.Payloads = m.Payloads[:3] }, false,
+			"phase 1 CREATE_CHILD_SA: INVALID_SYNTAX: creation of a Child SA: the TSr payload is missing"},
+		{"a nonce that is too short", func(m *wire.Message) { m.Payloads[1] = &wire.Unknown{T: wire.TypeNonce, Body: make([]byte, 8)} }, false,
+			"phase 1 CREATE_CHILD_SA: INVALID_SYNTAX: the peer's request cannot be read: ikev2: No payload has a bad length"},
+		{"an unknown critical payload", func(m *wire.Message) { m.Payloads = append(m.Payloads, &wire.Unknown{T: 99, Critical: true}) }, true,
+			"phase 1 CREATE_CHILD_SA: UNSUPPORTED_CRITICAL_PAYLOAD"},
+		{"an unknown payload that is not critical", func(m *wire.Message) { m.Payloads = append(m.Payloads, &wire.Unknown{T: 99}) }, true, ""},
+		{"a reserved SPI", func(m *wire.Message) { wire.First[*wire.SA](m).Proposals[0].SPI = []byte{0, 0, 0, 77} }, true,
+			"phase 2 CREATE_CHILD_SA: NO_PROPOSAL_CHOSEN: the peer's SPI 0000004d cannot be used"},
+		{"no proposal at all", func(m *wire.Message) { wire.First[*wire.SA](m).Proposals = nil }, true,
+			"phase 2 CREATE_CHILD_SA: NO_PROPOSAL_CHOSEN: no proposal in common; offered nothing; acceptable ESP:AES_GCM_16_256/NO_EXT_SEQ"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tc := newTest(t, sim.Faults{})
+			tc.meddle(func(msg *wire.Message) bool {
+				if msg.Exchange != header.CreateChildSA || msg.IsResponse() {
+					return false
+				}
+				c.change(msg)
+				return true
+			})
+			tc.up()
+			reason := tc.command(tc.left, func(op uint64) core.Command { return core.Initiate{Op: op, Child: tc.config(1)} })
+			tc.want("it fails exactly if it is refused", (reason == nil) == (c.want == ""))
+			tc.want("the IKE SA ends exactly by INVALID_SYNTAX", (len(tc.left.IKESAs()) == 1) == c.stays && (len(tc.right.IKESAs()) == 1) == c.stays)
+			if got := failures(tc.right); c.want != "" {
+				tc.want("the responder says why", len(got) == 1)
+				tc.says("right", got[0].Error(), c.want)
+			}
+			tc.end()
+		})
+	}
+}
+
+// TestResponderBeyondOffer refuses what a responder must not choose, and makes it forget its half.
+func TestResponderBeyondOffer(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*wire.Message)
+		want   string
+	}{
+		{"selectors beyond the offer", func(m *wire.Message) { wire.First[*wire.TSr](m).Selectors[0].End = rightAddr }, "phase 2 IKE_AUTH: TS_UNACCEPTABLE: the peer chose traffic selectors beyond the offer; offered 10.1.0.0/24 === 10.2.0.0..198.51.100.2; acceptable 10.1.0.0/24 === 10.2.0.0/24"},
+		{"another proposal", func(m *wire.Message) { wire.First[*wire.SA](m).Proposals[0].Transforms[0].KeyBits = 128 }, "phase 2 IKE_AUTH: NO_PROPOSAL_CHOSEN: the peer chose what was not offered; offered ESP:AES_GCM_16_128/NO_EXT_SEQ; acceptable ESP:AES_GCM_16_256/NO_EXT_SEQ"},
+		{"two proposals", func(m *wire.Message) {
+			p := wire.First[*wire.SA](m)
+			p.Proposals = append(p.Proposals, p.Proposals[0])
+		}, "phase 2 IKE_AUTH: INVALID_SYNTAX: the peer answered with 2 proposals instead of one"},
+		{"a reserved SPI", func(m *wire.Message) { wire.First[*wire.SA](m).Proposals[0].SPI = make([]byte, 4) }, "phase 2 IKE_AUTH: INVALID_SYNTAX: the peer's SPI 00000000 cannot be used"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tc := newTest(t, sim.Faults{})
+			tc.meddle(func(msg *wire.Message) bool {
+				if msg.Exchange != header.IKEAuth || !msg.IsResponse() {
+					return false
+				}
+				c.change(msg)
+				return true
+			})
+			op := tc.left.Initiate("site", "net", rightAddr)
+			tc.w.Run(time.Second)
+			tc.says("left", tc.done(tc.left, op).Error(), c.want)
+			tc.want("the IKE SA stays", len(tc.left.IKESAs()) == 1)
+			tc.want("and the responder has forgotten its half", len(tc.right.Children()) == 0 && len(tc.right.Path.In) == 0)
+			tc.end()
+		})
+	}
+}
+
+// TestSinglePair has the responder want one pair of addresses only. RFC 7296 §2.9
+func TestSinglePair(t *testing.T) {
+	tc := newTest(t, sim.Faults{})
+	tc.meddle(func(msg *wire.Message) bool {
+		if msg.Exchange != header.CreateChildSA || !msg.IsResponse() || msg.MessageID != 2 {
+			return false
+		}
+		msg.Payloads = []wire.Payload{&wire.Notify{NotifyType: wire.SinglePairRequired}}
+		return true
+	})
+	tc.up()
+	tc.left.Command(tc.left.Lineage("site"), func(op uint64) core.Command {
+		return core.Initiate{Op: op, Child: tc.config(1), Packet: core.Flow{Local: selector("10.91.0.0/24").TS.WithAddr(selector("10.91.0.3").TS.Start), Remote: selector("10.92.0.4").TS}}
+	})
+	tc.w.Run(time.Second)
+	var asked []string
+	for _, m := range sim.Told[core.Message](tc.left) {
+		if m.Exchange == "CREATE_CHILD_SA" && m.Outbound {
+			asked = append(asked, m.Detail[len(m.Detail)-2]+" "+m.Detail[len(m.Detail)-1])
+		}
+	}
+	tc.want("the second request has the packet's pair alone: "+strings.Join(asked, ", "), len(asked) == 2 && asked[1] == "TSi 10.91.0.3/32 TSr 10.92.0.4/32")
+}
+
+// TestTemporaryFailure is refused for minutes: it waits between its tries, and then gives up on the IKE SA. RFC 7296 §2.25
+func TestTemporaryFailure(t *testing.T) {
+	tc := newTest(t, sim.Faults{})
+	refused := 0
+	tc.meddle(func(msg *wire.Message) bool {
+		if msg.Exchange != header.CreateChildSA || !msg.IsResponse() {
+			return false
+		}
+		refused++
+		msg.Payloads = []wire.Payload{&wire.Notify{NotifyType: wire.TemporaryFailure}}
+		return true
+	})
+	tc.up()
+	op := tc.left.Command(tc.left.Lineage("site"), func(op uint64) core.Command { return core.Initiate{Op: op, Child: tc.config(1)} })
+	tc.w.Run(2 * time.Minute)
+	tc.want("it tries every 5 to 10 s", refused >= 12 && refused <= 24 && len(tc.left.IKESAs()) == 1)
+	tc.w.Run(2 * time.Minute)
+	tc.says("left", tc.done(tc.left, op).Error(), "phase 1 CREATE_CHILD_SA: TEMPORARY_FAILURE: the peer refused with TEMPORARY_FAILURE for 3m")
+	tc.want("the IKE SA is deleted", len(tc.left.IKESAs()) == 0 && len(tc.right.IKESAs()) == 0)
+	tc.end()
+}
+
+// FuzzDatagram gives any octets to a responder and to both ends of an established IKE SA: they must not panic, and established
+// ones must not change.
+func FuzzDatagram(f *testing.F) {
+	for _, b := range sentByEstablishing() {
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		tc := newTest(t, sim.Faults{})
+		tc.right.Inject(core.Datagram{Local: netip.AddrPortFrom(rightAddr, 500), Remote: netip.AddrPortFrom(leftAddr, 500), Data: b})
+		tc.w.Run(time.Minute)
+		tc.want("a stranger's octets leave nothing behind", len(tc.right.Lineages()) == 0)
+		tc.up()
+		l := tc.right.Lineages()[0]
+		before := state(l)
+		l.Receive(tc.w.Now(), core.Datagram{Local: netip.AddrPortFrom(rightAddr, 500), Remote: netip.AddrPortFrom(leftAddr, 500), Data: b})
+		tc.want("and do not change an IKE SA", state(l) == before)
+	})
+}
+
+// sentByEstablishing are the messages of one run.
+func sentByEstablishing() (sent [][]byte) {
+	w := sim.New(1, sim.Faults{Min: time.Millisecond})
+	left := w.Node("left", leftAddr, catalog("left.example", "right.example", "10.1.0.0/24", "10.2.0.0/24"))
+	right := w.Node("right", rightAddr, catalog("right.example", "left.example", "10.2.0.0/24", "10.1.0.0/24"))
+	for _, n := range []*sim.Node{left, right} {
+		n.Arrived = func(d core.Datagram) { sent = append(sent, d.Data) }
+	}
+	left.Initiate("site", "net", rightAddr)
+	w.Run(time.Second)
+	return sent
+}
