@@ -152,12 +152,7 @@ func (e *Endpoint) reauthenticate(old core.IKEStatus) {
 	if conn == nil {
 		return // its configuration is gone; it ends at its hard lifetime
 	}
-	var children []*core.Child
-	for _, c := range old.Children {
-		if c.Config != nil && c.State == core.ChildInstalled {
-			children = append(children, c.Config)
-		}
-	}
+	children := e.childrenOf(old.UniqueID, conn)
 	e.background(func(ctx context.Context) {
 		end := func() {
 			if _, err := e.Terminate(ctx, SelectSAs{IKEID: old.UniqueID}, false); err != nil {
@@ -176,6 +171,21 @@ func (e *Endpoint) reauthenticate(old core.IKEStatus) {
 			end()
 		}
 	})
+}
+
+// childrenOf are the Child SAs of an IKE SA, as the connection has them now.
+func (e *Endpoint) childrenOf(ikeID uint32, conn *core.Connection) []*core.Child {
+	var children []*core.Child
+	sa, _ := e.ike.IKESA(ikeID)
+	for _, c := range sa.Children {
+		if c.Config == nil || (c.State != core.ChildInstalled && c.State != core.ChildRekeying) {
+			continue
+		}
+		if current := childNamed(conn, c.Name); current != nil {
+			children = append(children, current)
+		}
+	}
+	return children
 }
 
 // initiateAnew makes an IKE SA of its own, with the children.

@@ -73,6 +73,7 @@ func TestUpdownRunsInOrderForEachPairOfOneFamily(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	ike, child := updownStatus(t, `echo "$PLUTO_VERB $PLUTO_MY_CLIENT" >>`+out)
 	u := newUpdown(zap.NewNop())
+	u.grace = time.Minute // however busy the machine is
 	u.queue(true, ike, child, "ipsec0")
 	u.queue(false, ike, child, "ipsec0")
 	ctx, cancel := context.WithCancel(context.Background())
@@ -96,6 +97,21 @@ func TestAScriptThatHangsDoesNotHoldTheCaller(t *testing.T) {
 	}
 	if len(u.jobs) != updownQueue || time.Since(start) > 10*time.Second {
 		t.Errorf("%d scripts wait, want %d and the rest dropped without waiting", len(u.jobs), updownQueue)
+	}
+}
+
+func TestAScriptThatHangsDoesNotHoldTheShutdown(t *testing.T) {
+	ike, child := updownStatus(t, "exec sleep 1000")
+	u := newUpdown(zap.NewNop())
+	u.grace = 0
+	for range 3 {
+		u.queue(true, ike, child, "ipsec0")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	u.run(ctx) // returns long before the scripts would
+	if len(u.jobs) != 0 {
+		t.Errorf("%d scripts were not looked at", len(u.jobs))
 	}
 }
 

@@ -132,6 +132,18 @@ func (e *Endpoint) IKESAs() []core.IKEStatus {
 	return all
 }
 
+// IKESA is the snapshot of the IKE SA with this unique ID; false when there is none.
+func (e *Endpoint) IKESA(id uint32) (core.IKEStatus, bool) {
+	if l := find(&e.tables, e.tables.byID, id); l != nil {
+		for _, s := range l.Status() {
+			if s.UniqueID == id {
+				return s, true
+			}
+		}
+	}
+	return core.IKEStatus{}, false
+}
+
 // Close ends all IKE SAs with notice to the peers, and waits for it until ctx is done; then it ends them without.
 // It returns ctx's error when some peers did not answer.
 func (e *Endpoint) Close(ctx context.Context) error {

@@ -56,6 +56,10 @@ func TestCommandsFindTheirIKESA(t *testing.T) {
 		want(t, "it is rekeyed", rekey.settled(t) == nil)
 		current := left.IKESAs()[0].UniqueID
 		want(t, "the successor has an ID of its own", current != old)
+		sa, ok := left.IKESA(current)
+		want(t, "a snapshot of it has its Child SA", ok && sa.UniqueID == current && len(sa.Children) == 1)
+		_, ok = left.IKESA(old)
+		want(t, "there is none of the old one", !ok)
 		want(t, "the old ID is not known any more", !left.Command(old, func(op uint64) core.Command { return core.Liveness{Op: op} }, rekey.done))
 		alive := new(outcome)
 		want(t, "the new ID is known", left.Command(current, func(op uint64) core.Command { return core.Liveness{Op: op} }, alive.done))
