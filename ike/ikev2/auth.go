@@ -257,6 +257,8 @@ func (m *Machine) admit(sa *ikeSA, req *request) (*core.Connection, secret.Bytes
 		return nil, nil, reason
 	case sa.unsupported(conn) != nil:
 		return nil, nil, sa.unsupported(conn)
+	case proof.Method == 0:
+		return nil, nil, sa.wantsEAP(conn, req.msg.MessageID)
 	case proof.Method != wire.AuthSharedKeyMIC:
 		return nil, nil, sa.wrongMethod(conn, proof.Method, req.msg.MessageID)
 	case right == nil:

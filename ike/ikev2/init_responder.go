@@ -87,23 +87,13 @@ func (m *Machine) acceptInit(msg *wire.Message, d core.Datagram, candidates []*c
 		return
 	}
 	defer shared.Wipe()
-	nr, err := m.newNonce()
+	sa, nr, err := m.halfOpen()
 	if err != nil {
 		m.close(m.initReason(core.Internal, "no randomness: "+err.Error()))
 		return
 	}
-	sa, err := m.newSA(false)
-	if err != nil {
-		m.close(m.initReason(core.Internal, "no randomness: "+err.Error()))
-		return
-	}
-	m.current = sa
-	sa.spiI, sa.set, sa.state = msg.Initiator, set, core.IKEConnecting
+	sa.spiI, sa.set = msg.Initiator, set
 	sa.local, sa.remote = d.Local, d.Remote
-	sa.lastIn = m.now
-	if d := m.env.Settings.HalfOpenTimeout; d > 0 {
-		sa.reapAt = m.now.Add(d)
-	}
 	sa.opened = &opening{remoteMessage: bytes.Clone(d.Data), ni: wire.First[*wire.Nonce](msg).Data, nr: nr, candidates: candidates}
 	sa.readOpening(msg, d)
 	if err := sa.keyUp(shared, nil); err != nil {
@@ -111,6 +101,24 @@ func (m *Machine) acceptInit(msg *wire.Message, d core.Datagram, candidates []*c
 		return
 	}
 	sa.answerOpening(conn, chosen, &wire.KE{Group: ke.Group, Data: public}, d)
+}
+
+// halfOpen makes the IKE SA of a stranger, and our nonce.
+func (m *Machine) halfOpen() (*ikeSA, []byte, error) {
+	nr, err := m.newNonce()
+	if err != nil {
+		return nil, nil, err
+	}
+	sa, err := m.newSA(false)
+	if err != nil {
+		return nil, nil, err
+	}
+	m.current = sa
+	sa.state, sa.lastIn = core.IKEConnecting, m.now
+	if d := m.env.Settings.HalfOpenTimeout; d > 0 {
+		sa.reapAt = m.now.Add(d)
+	}
+	return sa, nr, nil
 }
 
 // answerOpening sends the response.

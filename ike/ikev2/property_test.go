@@ -144,3 +144,20 @@ func kinds(n *sim.Node) []string {
 	}
 	return list
 }
+
+// BenchmarkHandshake is both sides of IKE_SA_INIT and IKE_AUTH with a Child SA, and its end.
+func BenchmarkHandshake(b *testing.B) {
+	b.ReportAllocs()
+	for range b.N {
+		w := sim.New(1, sim.Faults{Min: time.Millisecond})
+		left := w.Node("left", leftAddr, catalog("left.example", "right.example", "10.1.0.0/24", "10.2.0.0/24"))
+		right := w.Node("right", rightAddr, catalog("right.example", "left.example", "10.2.0.0/24", "10.1.0.0/24"))
+		op := left.Initiate("site", "net", right.Addr)
+		w.Run(time.Second)
+		if reason, done := left.Done[op]; !done || reason != nil {
+			b.Fatal("it does not come up")
+		}
+		left.Command(left.Lineages()[0], func(op uint64) core.Command { return core.Delete{Op: op, IKE: true} })
+		w.Run(time.Minute)
+	}
+}

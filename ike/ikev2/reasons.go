@@ -135,6 +135,13 @@ func (sa *ikeSA) wrongMethod(conn *core.Connection, method wire.AuthMethod, id u
 	return r
 }
 
+// wantsEAP tells of an initiator without an AUTH payload, which is how it asks for EAP (RFC 7296 §2.16).
+func (sa *ikeSA) wantsEAP(conn *core.Connection, id uint32) *core.Reason {
+	r := sa.wrongMethod(conn, 0, id)
+	r.Text = fmt.Sprintf("the peer %q wants to authenticate by EAP, connection %s requires a pre-shared key", sa.remoteID, quoted(conn.Name))
+	return r
+}
+
 // wrongProof tells whose AUTH did not fit which secrets.
 func (sa *ikeSA) wrongProof(conn *core.Connection, tried []*core.Secret, id uint32) *core.Reason {
 	r := sa.reason(core.AuthenticationFailed, 1, "IKE_AUTH", id,

@@ -246,13 +246,20 @@ func (m *Machine) answerIKERekey(sa *ikeSA, req *request) {
 		m.refuseRekey(sa, req, wire.NoProposalChosen, m.noIKEProposal(offers.Offers(), []*core.Connection{m.conn}, req.from))
 		return
 	}
+	offer := offers.Proposals[i]
+	offer.Proposal = chosen
 	set, err := suite.Resolve(chosen)
-	spi, valid := offers.Proposals[i].IKESPI()
+	spi, valid := offer.IKESPI()
 	if err != nil || set.KE == nil || !valid || spi.IsZero() {
-		m.refuseRekey(sa, req, wire.NoProposalChosen, sa.reason(core.NoProposalChosen, 1, "CREATE_CHILD_SA", req.msg.MessageID, "the peer's proposal cannot be used: "+chosen.String()))
+		m.refuseRekey(sa, req, wire.NoProposalChosen, sa.reason(core.NoProposalChosen, 1, "", 0, "the peer's proposal cannot be used: "+chosen.String()))
 		return
 	}
-	theirs := wire.First[*wire.KE](req.msg)
+	m.acceptRekey(sa, req, mine, set, offer)
+}
+
+// acceptRekey goes on with the proposal that was chosen; mine is our own rekeying when it is in flight.
+func (m *Machine) acceptRekey(sa *ikeSA, req *request, mine *rekeyIKE, set suite.Set, offer wire.Proposal) {
+	theirs, ni := wire.First[*wire.KE](req.msg), wire.First[*wire.Nonce](req.msg).Data
 	if theirs.Group != set.KE.ID {
 		sa.respond(req, wire.NewInvalidKE(set.KE.ID))
 		return
@@ -263,21 +270,22 @@ func (m *Machine) answerIKERekey(sa *ikeSA, req *request) {
 		return
 	}
 	defer shared.Wipe()
-	next, nr, err := m.answerRekey(sa, set, spi, shared, wire.First[*wire.Nonce](req.msg).Data)
+	spi, _ := offer.IKESPI()
+	next, nr, err := m.answerRekey(sa, set, spi, shared, ni)
 	if err != nil {
-		m.refuseRekey(sa, req, wire.NoAdditionalSAs, sa.reason(core.Internal, 1, "CREATE_CHILD_SA", req.msg.MessageID, err.Error()))
+		m.refuseRekey(sa, req, wire.NoAdditionalSAs, sa.reason(core.Internal, 1, "", 0, err.Error()))
 		return
 	}
 	m.old = append(m.old, next)
 	if mine != nil {
 		// "it SHOULD reply as usual, and SHOULD prepare to close redundant SAs and move inherited Child SAs later based on the
 		// nonces"  RFC 7296 §2.25.2
-		mine.rival, mine.lowest = next, lowestNonce(wire.First[*wire.Nonce](req.msg).Data, nr)
+		mine.rival, mine.lowest = next, lowestNonce(ni, nr)
 	} else {
 		m.adopt(sa, next)
 		sa.reapAt = m.now.Add(reapDelay)
 	}
-	answer := wire.Proposal{Num: offers.Proposals[i].Num, SPI: next.spiR[:], Proposal: chosen}
+	answer := wire.Proposal{Num: offer.Num, SPI: next.spiR[:], Proposal: set.Proposal}
 	sa.respond(req, &wire.SA{Proposals: []wire.Proposal{answer}}, &wire.Nonce{Data: nr}, &wire.KE{Group: theirs.Group, Data: public})
 }
 
