@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -18,9 +19,9 @@ mv %[1]s/noted.$$ %[1]s/$PLUTO_VERB
 `
 
 // updownEnvironment is what strongSwan 5.9.8 gives a script, as a regular expression: verb, our address, our network, our
-// identity, the peer's address, network and identity.
+// identity, the peer's address, network and identity, and the interface.
 const updownEnvironment = `^PLUTO_CONNECTION=net
-PLUTO_INTERFACE=wan
+PLUTO_INTERFACE=%[8]s
 PLUTO_ME=%[2]s
 PLUTO_MY_CLIENT=%[3]s
 PLUTO_MY_ID=%[4]s
@@ -39,6 +40,10 @@ PLUTO_VERB=%[1]s
 PLUTO_VERSION=1\.1
 $`
 
+// updownInterface is what a script is told to put its rules on: goswan has the protected traffic on its TUN device,
+// strongSwan names the interface of the outer address.
+var updownInterface = map[Daemon]string{Goswan: goswanTUN, StrongSwan: "wan"}
+
 // TestUpdown has a script at both ends that is called when the Child SA comes and when it goes, and not for a rekey.
 func TestUpdown(t *testing.T) {
 	eachPair(t, pairs, "updown", Topology{}, func(t *testing.T, n *Net) {
@@ -47,7 +52,7 @@ func TestUpdown(t *testing.T) {
 		ends := []struct {
 			host *Host
 			env  []any
-		}{{n.Left, append(left, right...)}, {n.Right, append(right, left...)}}
+		}{{n.Left, slices.Concat(left, right)}, {n.Right, slices.Concat(right, left)}}
 		for _, end := range ends {
 			end.host.installUpdown(t)
 		}
@@ -98,7 +103,7 @@ func (h *Host) wantUpdown(t *testing.T, verb string, env []any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := fmt.Sprintf(updownEnvironment, append([]any{verb}, env...)...)
+	want := fmt.Sprintf(updownEnvironment, slices.Concat([]any{verb}, env, []any{updownInterface[h.Daemon]})...)
 	if !regexp.MustCompile(want).Match(got) {
 		t.Errorf("%s (%s): the script's environment is\n%s\nwant\n%s", h.Name, h.Daemon, strings.TrimSpace(string(got)), want)
 	}
