@@ -20,8 +20,8 @@ type ladder struct {
 
 	mu    sync.Mutex // guards what follows
 	start time.Time
+	last  time.Time // of the message that came last: what follows from it has its time
 	phase int
-	lines int
 }
 
 // see prints an event if it belongs on the ladder.
@@ -32,19 +32,19 @@ func (l *ladder) see(ev goswan.Event) {
 	case core.Message:
 		l.message(o)
 	case core.Established:
-		l.milestone(ev.Time, "Phase 1 done: IKE SA %q between %s and %s, %s", o.IKE.Conn, o.IKE.LocalID, o.IKE.RemoteID, o.IKE.Suite)
+		l.milestone("Phase 1 done: IKE SA %q between %s and %s, %s", o.IKE.Conn, o.IKE.LocalID, o.IKE.RemoteID, o.IKE.Suite)
 	case core.ChildUp:
-		l.milestone(ev.Time, "Phase 2 done: Child SA %q %v === %v, %s", o.Child.Name, o.Child.LocalTS, o.Child.RemoteTS, o.Child.Suite)
+		l.milestone("Phase 2 done: Child SA %q %v === %v, %s", o.Child.Name, o.Child.LocalTS, o.Child.RemoteTS, o.Child.Suite)
 	case core.IKERekeyed:
-		l.milestone(ev.Time, "Phase 1 rekeyed: IKE SA %q has new keys, SPIs %s %s", o.New.Conn, o.New.SPIi, o.New.SPIr)
+		l.milestone("Phase 1 rekeyed: IKE SA %q has new keys, SPIs %s %s", o.New.Conn, o.New.SPIi, o.New.SPIr)
 	case core.ChildRekeyed:
-		l.milestone(ev.Time, "Phase 2 rekeyed: Child SA %q has new keys, SPIs %08x_in %08x_out", o.New.Name, uint32(o.New.SPIIn), uint32(o.New.SPIOut))
+		l.milestone("Phase 2 rekeyed: Child SA %q has new keys, SPIs %08x_in %08x_out", o.New.Name, uint32(o.New.SPIIn), uint32(o.New.SPIOut))
 	case core.ChildDown:
-		l.milestone(ev.Time, "Phase 2 ended: Child SA %q", o.Child.Name)
+		l.milestone("Phase 2 ended: Child SA %q", o.Child.Name)
 	case core.IKEDown:
-		l.milestone(ev.Time, "Phase 1 ended: IKE SA %q", o.IKE.Conn)
+		l.milestone("Phase 1 ended: IKE SA %q", o.IKE.Conn)
 	case core.Failed:
-		l.milestone(ev.Time, "failed: %v", o.Reason)
+		l.milestone("failed: %v", o.Reason)
 	}
 }
 
@@ -55,11 +55,12 @@ func (l *ladder) since(t time.Time) string {
 	return fmt.Sprintf("%9.2f ms", float64(t.Sub(l.start).Microseconds())/1000)
 }
 
-func (l *ladder) milestone(t time.Time, format string, args ...any) {
-	fmt.Fprintf(l.w, "%s  ✓ %s\n", l.since(t), fmt.Sprintf(format, args...))
+func (l *ladder) milestone(format string, args ...any) {
+	fmt.Fprintf(l.w, "%s  ✓ %s\n", l.since(l.last), fmt.Sprintf(format, args...))
 }
 
 func (l *ladder) message(m core.Message) {
+	l.last = m.At
 	when := l.since(m.At)
 	if m.Phase != l.phase {
 		l.phase = m.Phase
@@ -82,5 +83,4 @@ func (l *ladder) message(m core.Message) {
 			fmt.Fprintf(l.w, "%s      %s\n", strings.Repeat(" ", len(when)), d)
 		}
 	}
-	l.lines++
 }
