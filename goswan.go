@@ -146,6 +146,9 @@ func (e *Endpoint) open(c Config) error {
 			return fmt.Errorf("goswan: %w", err)
 		}
 		e.transport = sockets
+		for _, warning := range sockets.Warnings() {
+			e.log.Warn(warning)
+		}
 	}
 	if e.device = c.Device; e.device == nil {
 		device, err := tun.Open(c.TUN)

@@ -14,6 +14,10 @@ import (
 func (e *Endpoint) openRoutes(c route.Config) error {
 	c.Device, c.Log = e.device.Name(), e.log
 	table, err := route.Open(c)
+	if errors.Is(err, route.ErrUnsupported) {
+		e.log.Warn(err.Error()+"; add the routes for the remote traffic selectors yourself", zap.String("device", c.Device))
+		return nil
+	}
 	if err != nil {
 		return err
 	}
