@@ -208,3 +208,47 @@ func TestCloseOnChildFailure(t *testing.T) {
 	tc.want("for that reason", len(down) == 1 && down[0].Reason.Kind == core.NoProposalChosen)
 	tc.end()
 }
+
+// TestDeleteWhileConnecting ends what the peer may have established already: its IKE_AUTH response is waited for, so that the
+// peer can be told.
+func TestDeleteWhileConnecting(t *testing.T) {
+	tc := newTest(t, sim.Faults{})
+	op := tc.left.Initiate("site", "net", rightAddr)
+	tc.w.Run(35 * time.Millisecond)
+	tc.want("the responder has it, the initiator does not know", tc.right.IKESAs()[0].State == core.IKEEstablished && tc.left.IKESAs()[0].State == core.IKEConnecting)
+	end := tc.left.Command(tc.left.Lineages()[0], func(op uint64) core.Command { return core.Delete{Op: op, IKE: true} })
+	tc.want("who waited is told at once", tc.done(tc.left, op).Kind == core.Cancelled && tc.done(tc.left, end) == nil)
+	tc.w.Run(time.Second)
+	tc.want("and the responder's half ends too", len(tc.left.IKESAs()) == 0 && len(tc.right.IKESAs()) == 0)
+	tc.end()
+
+	tc = newTest(t, sim.Faults{Drop: func(d core.Datagram) bool { return d.Remote.Port() == 4500 }})
+	tc.left.Initiate("site", "net", rightAddr)
+	tc.w.Run(time.Second)
+	tc.left.Command(tc.left.Lineages()[0], func(op uint64) core.Command { return core.Delete{Op: op, IKE: true} })
+	tc.w.Run(4 * time.Second)
+	tc.want("without an answer it waits no longer than for a retransmission", len(tc.left.Lineages()) == 0)
+	tc.end()
+}
+
+// TestPacketsAtOnce has a trap catch many packets before there is a Child SA: one is made.
+func TestPacketsAtOnce(t *testing.T) {
+	tc := newTest(t, sim.Faults{})
+	tc.left.Initiate("site", "", rightAddr)
+	tc.w.Run(time.Second)
+	l := tc.left.Lineage("site")
+	for i := range 50 {
+		packet := core.Flow{Local: spd.MustParse("10.1.0.5[udp/5000]"), Remote: spd.MustParse("10.2.0.9[udp/53]")}
+		packet.Local.StartPort += uint16(i)
+		packet.Local.EndPort += uint16(i)
+		tc.left.Command(l, func(op uint64) core.Command {
+			return core.Initiate{Op: op, Child: tc.config(0), Packet: packet}
+		})
+	}
+	tc.w.Run(10 * time.Second)
+	tc.same(1)
+	for op := range uint64(51) {
+		tc.want("every operation is done", op == 0 || tc.done(tc.left, op) == nil)
+	}
+	tc.end()
+}

@@ -299,3 +299,69 @@ func sentByEstablishing() (sent [][]byte) {
 	w.Run(time.Second)
 	return sent
 }
+
+// TestUnreadableAnswers has a responder answer what cannot be read, or that it could not read us: both end the IKE SA.
+func TestUnreadableAnswers(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*wire.Message)
+		want   string
+	}{
+		{"a malformed response", func(m *wire.Message) {
+			m.Payloads = append(m.Payloads, &wire.Unknown{T: wire.TypeSA, Body: []byte{1, 2, 3}})
+		}, "phase 1 CREATE_CHILD_SA: INVALID_SYNTAX: the response cannot be read: ikev2: SA payload"},
+		{"INVALID_SYNTAX", func(m *wire.Message) { m.Payloads = []wire.Payload{&wire.Notify{NotifyType: wire.InvalidSyntax}} }, "phase 1 CREATE_CHILD_SA: INVALID_SYNTAX: the peer refused with INVALID_SYNTAX"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tc := newTest(t, sim.Faults{})
+			tc.meddle(func(msg *wire.Message) bool {
+				if msg.Exchange != header.CreateChildSA || !msg.IsResponse() {
+					return false
+				}
+				c.change(msg)
+				return true
+			})
+			tc.up()
+			reason := tc.command(tc.left, func(op uint64) core.Command { return core.Initiate{Op: op, Child: tc.config(1)} })
+			tc.want("the operation fails", reason != nil)
+			tc.says("left", reason.Error(), c.want)
+			tc.want("and the IKE SA ends", len(tc.left.IKESAs()) == 0 && len(sim.Told[core.IKEDown](tc.left)) == 1)
+			tc.end()
+		})
+	}
+}
+
+// TestWantsEAP has an initiator without AUTH, which is how it asks for EAP. RFC 7296 §2.16
+func TestWantsEAP(t *testing.T) {
+	tc := newTest(t, sim.Faults{})
+	tc.meddle(func(msg *wire.Message) bool {
+		if msg.Exchange != header.IKEAuth || msg.IsResponse() {
+			return false
+		}
+		msg.Payloads = slices.DeleteFunc(msg.Payloads, func(p wire.Payload) bool { return p.Type() == wire.TypeAUTH })
+		return true
+	})
+	op := tc.left.Initiate("site", "net", rightAddr)
+	tc.w.Run(time.Minute)
+	tc.want("the initiator learns AUTHENTICATION_FAILED and no more", tc.done(tc.left, op).Kind == core.AuthenticationFailed)
+	tc.says("right", failures(tc.right)[0].Error(), `phase 1 IKE_AUTH: AUTHENTICATION_FAILED: the peer "left.example" wants to authenticate by EAP, connection "site" requires a pre-shared key`)
+	tc.end()
+}
+
+// TestWrongResponder has the responder's AUTH altered: the initiator tells it so, in an exchange of its own. RFC 7296 §2.21.2
+func TestWrongResponder(t *testing.T) {
+	tc := newTest(t, sim.Faults{})
+	tc.meddle(func(msg *wire.Message) bool {
+		if msg.Exchange != header.IKEAuth || !msg.IsResponse() {
+			return false
+		}
+		wire.First[*wire.AUTH](msg).Data[0] ^= 1
+		return true
+	})
+	op := tc.left.Initiate("site", "net", rightAddr)
+	tc.w.Run(time.Second)
+	tc.says("left", tc.done(tc.left, op).Error(), `phase 1 IKE_AUTH: AUTHENTICATION_FAILED: the AUTH of "right.example" for "left.example" (myself) does not fit pre-shared key "ike-site" (swanctl.conf:40)`)
+	tc.want("the responder is told", last(tc.left, 2) == "▶ INFORMATIONAL request 2 [ N(AUTH_FAILED) ]\n◀ INFORMATIONAL response 2 [ ]")
+	tc.want("and nothing is left of it", len(tc.right.IKESAs()) == 0 && len(tc.right.Path.In) == 0 && len(tc.left.IKESAs()) == 0)
+	tc.end()
+}
