@@ -177,7 +177,6 @@ func TestReauthentication(t *testing.T) {
 				m, s := moonText(), sunText()
 				m.children, s.children = more("10.11.0.0/16", "10.12.0.0/16"), more("10.12.0.0/16", "10.11.0.0/16")
 				m.conn = "reauth_time = 1h\n rand_time = 0\n rekey_time = 0"
-				s.conn = "unique = replace"
 				settings := core.DefaultSettings()
 				settings.MakeBeforeBreak = makeFirst
 				n := encap.NewNetwork()

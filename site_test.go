@@ -182,8 +182,9 @@ func (x *end) up() {
 	synctest.Wait()
 }
 
-// children are the Child SAs as text, "site/net net2": for each IKE SA its connection and children.
+// children are the Child SAs as text when all is at rest, "site/net net2": for each IKE SA its connection and children.
 func (x *end) children() string {
+	synctest.Wait()
 	var all []string
 	for _, sa := range x.IKESAs() {
 		var names []string
@@ -199,6 +200,7 @@ func (x *end) children() string {
 // reaches tells whether a packet from one device gets out of the other.
 func reaches(t *testing.T, from, to *end, src, dst string) bool {
 	t.Helper()
+	synctest.Wait()
 	to.dev.Written()
 	sent := esptest.UDP(src, dst, 1000, 2000, []byte("through the tunnel"))
 	if err := from.dev.Inject(sent); err != nil {
