@@ -34,7 +34,8 @@ func (e *Endpoint) Counters() Counters {
 	}
 }
 
-// HalfOpen is the number of IKE SAs that peers began and have not authenticated.
+// HalfOpen is the number of IKE SAs that peers began and have not authenticated. One that was refused counts for as long as
+// its last response is kept for retransmissions, so that refusals cost as little as silence.
 func (e *Endpoint) HalfOpen() int { return e.halfOpen.count() }
 
 // Deliver takes an IKE datagram, without its non-ESP marker, from the network. It does not block; the datagram belongs

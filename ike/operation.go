@@ -116,7 +116,7 @@ func (l *lineage) active() bool {
 	return len(status) > 0 && status[0].State != core.IKECreated && status[0].State != core.IKEConnecting
 }
 
-// replaceOlder ends the IKE SAs that a peer's new one takes the place of: after INITIAL_CONTACT without a word, for the peer
+// replaceOlder ends the IKE SAs that a peer's new one takes the place of: after INITIAL_CONTACT without waiting for an answer, for the peer
 // has forgotten them (RFC 7296 §2.4), by the policy `unique = replace` with notice. `keep` ends the new one instead, unless
 // it comes from where the old one is: that is a reauthentication, and the peer ends the old one itself. The policy is the
 // responder's, as in strongSwan: whoever initiates knows what he wants.
