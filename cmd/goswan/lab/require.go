@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -45,6 +46,12 @@ func missing() string {
 	if lack != nil {
 		return "it needs " + strings.Join(lack, ", ")
 	}
+	// Root in a container is not always root enough.
+	trial := &Namespace{Name: fmt.Sprintf("gs-%d-0-trial", os.Getpid())}
+	defer trial.remove()
+	if out, err := exec.Command("ip", "netns", "add", trial.Name).CombinedOutput(); err != nil {
+		return fmt.Sprintf("network namespaces cannot be made here (%s)", strings.TrimSpace(string(out)))
+	}
 	return ""
 }
 
@@ -55,14 +62,14 @@ func wanted() (run, insist bool) {
 	return value != "", insist
 }
 
-// obstacle is why the scenarios are not run, or "". fatal tells that this is a failure.
-func obstacle() (why string, fatal bool) {
+// obstacle is why the scenarios are not run, or "". fatal tells that this is a failure. It looks once.
+var obstacle = sync.OnceValues(func() (why string, fatal bool) {
 	run, insist := wanted()
 	if !run {
 		return "GOSWAN_LAB is not set (make lab sets it)", false
 	}
 	return missing(), insist
-}
+})
 
 // Main is a TestMain: it runs the tests, or, where the lab cannot run, only those that need no lab (TestHarness…), after
 // one line that says what is skipped and why. It returns the exit status.
