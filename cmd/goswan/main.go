@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -45,7 +46,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "goswan: %v\n", err)
 		return exitUsage
 	}
-	fmt.Fprintf(stderr, "goswan: %v\n", err)
+	// The library's own errors begin with its name, too.
+	fmt.Fprintf(stderr, "goswan: %s\n", strings.TrimPrefix(err.Error(), "goswan: "))
 	return exitFailed
 }
 
