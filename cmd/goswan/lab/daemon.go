@@ -76,11 +76,16 @@ func copyProgram(from, to string) error {
 	return os.WriteFile(to, octets, 0o700)
 }
 
-// buildGoswan builds the binary as `make build` does, once for the test process.
+// buildGoswan builds the binary as `make build` does, once for the test process; with GOSWAN_LAB_RACE set, with the race
+// detector.
 var buildGoswan = sync.OnceValue(func() error {
 	programs.goswan = filepath.Join(programs.dir, "goswan")
-	build := exec.Command("go", "build", "-trimpath", "-o", programs.goswan, goswanPackage)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	flags, cgo := []string{"build", "-trimpath", "-o", programs.goswan}, "CGO_ENABLED=0"
+	if os.Getenv("GOSWAN_LAB_RACE") != "" {
+		flags, cgo = append(flags, "-race"), "CGO_ENABLED=1"
+	}
+	build := exec.Command("go", append(flags, goswanPackage)...)
+	build.Env = append(os.Environ(), cgo)
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("lab: %s: %w\n%s", strings.Join(build.Args, " "), err, out)
 	}

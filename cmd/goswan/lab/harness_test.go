@@ -106,3 +106,17 @@ func TestLossIsSeen(t *testing.T) {
 		t.Errorf("of %d packets the probe missed %v on the way there and %v on the way back, want some and none", sent, there, back)
 	}
 }
+
+// TestHarnessCrashed knows the ends that goswan's log must not show, and takes an ordinary line for none.
+func TestHarnessCrashed(t *testing.T) {
+	for text, want := range map[string]bool{
+		"06:03 info ready\npanic: runtime error: index out of range\n\ngoroutine 1 [running]:\n": true,
+		"fatal error: all goroutines are asleep\n":                                               true,
+		"==================\nWARNING: DATA RACE\nRead at 0x00c0\n":                               true,
+		"06:03 warn negotiation failed {\"reason\": \"do not panic: the peer refused\"}\n":       false,
+	} {
+		if got := crashed.MatchString(text); got != want {
+			t.Errorf("%q is taken for a crash: %v, want %v", text, got, want)
+		}
+	}
+}

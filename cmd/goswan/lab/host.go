@@ -45,7 +45,7 @@ func (n *Net) newHost(t testing.TB, role string, daemon Daemon, scenario string)
 	h.before = h.state(t)
 	t.Cleanup(func() {
 		h.Stop(t)
-		h.checkUndone(t)
+		h.checkEnd(t)
 		if t.Failed() {
 			t.Logf("last lines of %s (%s):\n%s", role, daemon, tail(h.Log(t), 60))
 		}
@@ -73,11 +73,20 @@ func (h *Host) state(t testing.TB) string {
 // volatile are the parts of state that nobody puts there.
 var volatile = regexp.MustCompile(`(?m)^.*(fe80::|ff00::).*dev .*\n| fe80::[0-9a-f:]+/64|^anycast .*\n`)
 
-// checkUndone asserts that goswan has taken back all that it put on the host.
-func (h *Host) checkUndone(t testing.TB) {
+// crashed is what the Go runtime prints and goswan itself never does.
+var crashed = regexp.MustCompile(`(?m)^(panic: .*|fatal error: .*|WARNING: DATA RACE)(\n.*){0,40}`)
+
+// checkEnd asserts that goswan has taken back all that it put on the host, and that it has not crashed.
+func (h *Host) checkEnd(t testing.TB) {
 	t.Helper()
-	if after := h.state(t); h.Daemon == Goswan && after != h.before {
+	if h.Daemon != Goswan {
+		return
+	}
+	if after := h.state(t); after != h.before {
 		t.Errorf("%s: goswan has ended, but the host is not as it was. Before:\n%s\nafter:\n%s", h.Name, h.before, after)
+	}
+	if crash := crashed.FindString(h.Log(t)); crash != "" {
+		t.Errorf("%s: goswan has crashed:\n%s", h.Name, crash)
 	}
 }
 
