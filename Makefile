@@ -92,11 +92,17 @@ $(PLATFORMS):
 	$(GO) build -trimpath ./... && \
 	$(GO) build -trimpath -o dist/goswan-$(@D)-$(@F)$$($(GO) env GOEXE) ./cmd/goswan && echo "built dist/goswan-$(@D)-$(@F)"
 
+# go test may end a slow target at its time limit with this one line for a failure; a real one names its input.
 fuzz:
 	@for p in $$($(GO) list ./...); do \
 		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 			echo "fuzz: $$p $$f"; \
-			$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+			out=$$($(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p 2>&1) && continue; \
+			case "$$out" in \
+			*'Failing input'*) ;; \
+			*'context deadline exceeded'*) continue;; \
+			esac; \
+			printf '%s\n' "$$out"; exit 1; \
 		done; \
 	done
 

@@ -69,9 +69,9 @@ var controlSteps = []controlStep{
 }
 
 // TestSwanctl drives the daemon with Debian's swanctl: each command that an administrator uses, with what strongSwan's
-// daemon makes it print. The strongSwan at the other end of a pair keeps the table honest.
+// daemon makes it print. The second pair has strongSwan where goswan was, which keeps the table honest.
 func TestSwanctl(t *testing.T) {
-	over := []Pair{{Goswan, StrongSwan}}
+	over := []Pair{{Goswan, StrongSwan}, {StrongSwan, Goswan}}
 	eachPair(t, over, "site", Topology{}, func(t *testing.T, n *Net) {
 		for _, step := range controlSteps {
 			step.run(t, n.Left)
@@ -163,7 +163,7 @@ func checkKeys(t *testing.T, h *Host, what string, s *section, order, always []s
 
 // TestEvents listens with `swanctl --monitor-sa` and `swanctl --log` while SAs come, are rekeyed and go.
 func TestEvents(t *testing.T) {
-	over := []Pair{{Goswan, StrongSwan}}
+	over := []Pair{{Goswan, StrongSwan}, {StrongSwan, Goswan}}
 	eachPair(t, over, "site", Topology{}, func(t *testing.T, n *Net) {
 		monitor := n.Left.follow(t, "monitor", "--monitor-sa", "--raw")
 		log := n.Left.follow(t, "log", "--log")
