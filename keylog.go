@@ -62,7 +62,9 @@ func (k *keyLog) ike(keys core.IKEKeys) error {
 //
 //	"IPv4","source","destination","0xSPI","encryption","0xkey","authentication","0xkey"
 //
-// Extended sequence numbers have no column, so those packets stay encrypted for Wireshark.
+// Extended sequence numbers have no column, so those packets stay encrypted for Wireshark. A row that Wireshark 4.0 does
+// not know keeps it from reading the rest of the table, so a ChaCha20-Poly1305 SA is a comment: whoever has a newer
+// Wireshark takes the # off.
 func (k *keyLog) sa(p esp.Params) error {
 	enc, auth, ok := wiresharkESP(p.Suite)
 	if !ok {
@@ -72,7 +74,11 @@ func (k *keyLog) sa(p esp.Params) error {
 	if p.Direction == esp.Out {
 		src, dst = dst, src
 	}
-	return k.append("esp_sa", fmt.Sprintf("%q,%q,%q,%q,%q,%q,%q,%q\n",
+	comment := ""
+	if p.Suite.Encr.Log == "CHACHA20_POLY1305" {
+		comment = "# "
+	}
+	return k.append("esp_sa", comment+fmt.Sprintf("%q,%q,%q,%q,%q,%q,%q,%q\n",
 		family(dst), src, dst, fmt.Sprintf("0x%08x", uint32(p.SPI)), enc, hexKey(p.EncrKey), auth, hexKey(p.IntegKey)))
 }
 

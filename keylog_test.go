@@ -106,7 +106,11 @@ func TestKeyLogOfESP(t *testing.T) {
 			if err := k.sa(p); err != nil {
 				t.Fatal(err)
 			}
-			want := `"IPv4","192.0.2.1","198.51.100.2","0xc0ffee01",` + c.encryption + "," + c.authentication + "\n"
+			want := ""
+			if c.keywords == "chacha20poly1305" {
+				want = "# " // Wireshark 4.0 would not read what comes after it
+			}
+			want += `"IPv4","192.0.2.1","198.51.100.2","0xc0ffee01",` + c.encryption + "," + c.authentication + "\n"
 			if got := written(t, dir, "esp_sa"); got != want {
 				t.Errorf("%s, direction %d: the row is\n%swant\n%s", c.keywords, p.Direction, got, want)
 			}
