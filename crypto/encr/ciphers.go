@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/crypto/chacha20poly1305"
 
+	"github.com/goswan/goswan/crypto/aesgcm"
 	"github.com/goswan/goswan/crypto/secret"
 )
 
@@ -13,13 +14,7 @@ import (
 func newAES(key secret.Bytes) (cipher.Block, error) { return aes.NewCipher(key) }
 
 // newAESGCM keys AES-GCM with a nonce of 12 octets and an ICV of 16 octets, RFC 4106 §4 and §6.
-func newAESGCM(key secret.Bytes) (cipher.AEAD, error) {
-	b, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCM(b)
-}
+func newAESGCM(key secret.Bytes) (cipher.AEAD, error) { return aesgcm.New(key) }
 
 // newChaCha20Poly1305 keys AEAD_CHACHA20_POLY1305 of RFC 8439 §2.8, RFC 7634 §2.
 func newChaCha20Poly1305(key secret.Bytes) (cipher.AEAD, error) { return chacha20poly1305.New(key) }

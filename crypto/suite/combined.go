@@ -71,5 +71,8 @@ func (c *combined) setIV(iv, trail []byte) {
 
 func (c *combined) Wipe() {
 	clear(c.nonce)
+	if w, ok := c.aead.(interface{ Wipe() }); ok {
+		w.Wipe()
+	}
 	c.aead = nil
 }

@@ -1,0 +1,83 @@
+package aesgcm
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"github.com/goswan/goswan/crypto/secret"
+)
+
+// schedule is all that a key is made into, laid out for gcm_amd64.s.
+type schedule struct {
+	round  [14][blockSize]byte // round keys but the last, from offset 0
+	last   [blockSize]byte     // the last round key, 224
+	rounds uint64              // 10, 12 or 14, 240; 0 after Wipe
+	_      uint64
+	power  [16][blockSize]byte // H¹⁶ … H, reflected and shifted by a bit, 256
+	_      [64]byte            // read by loads of four powers that begin at a later one
+}
+
+// multiply is the product of two elements of GHASH's field, of which one is shifted as schedule.power is.
+//
+//go:noescape
+func multiply(product, a, b *[blockSize]byte)
+
+// subWord is SubWord of FIPS 197 §5.2 by the processor, without a table whose use could be timed.
+func subWord(w uint32) uint32
+
+// expand fills the schedule.
+func (k *schedule) expand(key secret.Bytes) {
+	k.expandKey(key)
+	k.expandHash()
+}
+
+// expandKey is KeyExpansion of FIPS 197 §5.2. The words are little-endian here, so RotWord is a rotation to the right.
+func (k *schedule) expandKey(key secret.Bytes) {
+	nk := len(key) / 4
+	k.rounds = uint64(nk + 6)
+	var w [4 * 15]uint32
+	defer clear(w[:])
+	for i := range nk {
+		w[i] = binary.LittleEndian.Uint32(key[4*i:])
+	}
+	words := 4 * (int(k.rounds) + 1)
+	rcon := uint32(1)
+	for i := nk; i < words; i++ {
+		t := w[i-1]
+		switch {
+		case i%nk == 0:
+			t = subWord(bits.RotateLeft32(t, -8)) ^ rcon
+			rcon = rcon<<1 ^ rcon>>7*0x11b
+		case nk > 6 && i%nk == 4:
+			t = subWord(t)
+		}
+		w[i] = w[i-nk] ^ t
+	}
+	for i := range words {
+		to := &k.last
+		if i < words-4 {
+			to = &k.round[i/4]
+		}
+		binary.LittleEndian.PutUint32(to[i%4*4:], w[i])
+	}
+}
+
+// expandHash makes the powers of the hash subkey H = CIPH_K(0¹²⁸), SP 800-38D §6.4.
+func (k *schedule) expandHash() {
+	// While the powers are zero so is GHASH, and the tag of nothing is the counter block enciphered.
+	var nonce [nonceSize]byte
+	var h [blockSize]byte
+	seal(k, &nonce, 0, nil, 0, &h[0], nil, 0)
+	defer clear(h[:])
+
+	// H reflected, times x: shifted by one bit and reduced when a bit falls out, without a branch on it.
+	hi, lo := binary.BigEndian.Uint64(h[:]), binary.BigEndian.Uint64(h[8:])
+	carry := hi >> 63
+	hi, lo = hi<<1|lo>>63, lo<<1
+	first := &k.power[15]
+	binary.LittleEndian.PutUint64(first[:], lo^carry)
+	binary.LittleEndian.PutUint64(first[8:], hi^-carry&0xc200000000000000)
+	for i := 14; i >= 0; i-- {
+		multiply(&k.power[i], &k.power[i+1], first)
+	}
+}
