@@ -1,0 +1,106 @@
+package aesgcm
+
+import (
+	"bytes"
+	"crypto/aes"
+	"encoding/binary"
+	"math"
+	"testing"
+)
+
+// keyed is a schedule, or the test is skipped where the assembly cannot run.
+func keyed(t *testing.T, key []byte) *schedule {
+	t.Helper()
+	if !accelerated {
+		t.Skip("this processor lacks what the assembly needs, or GOSWAN_NOASM=1")
+	}
+	k := new(schedule)
+	k.expand(key)
+	return k
+}
+
+// FIPS 197 Appendix A: the last word of each example's expansion, and the first that is made.
+func TestKeyExpansion(t *testing.T) {
+	for _, v := range []struct{ key, first, last string }{
+		{"2b7e151628aed2a6abf7158809cf4f3c", "a0fafe17", "b6630ca6"},
+		{"8e73b0f7da0e6452c810f32b809079e562f8ead2522c6b7b", "fe0c91f7", "01002202"},
+		{"603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4", "9ba35411", "706c631e"},
+	} {
+		key := unhex(t, v.key)
+		k := keyed(t, key)
+		at := len(key)
+		if got := k.round[at/16][at%16:][:4]; !bytes.Equal(got, unhex(t, v.first)) {
+			t.Errorf("the expansion of a key of %d octets begins with %x, FIPS 197 has %s", len(key), got, v.first)
+		}
+		if got := k.last[12:]; !bytes.Equal(got, unhex(t, v.last)) {
+			t.Errorf("the expansion of a key of %d octets ends with %x, FIPS 197 has %s", len(key), got, v.last)
+		}
+	}
+}
+
+// A counter that begins shortly before 2³² wraps within its 32 bits and leaves the nonce alone, SP 800-38D §6.2.
+func TestCounterWraps(t *testing.T) {
+	for _, size := range keySizes {
+		key := random(30, size)
+		k := keyed(t, key)
+		block, _ := aes.NewCipher(key)
+		plain := random(31, 1000)
+		for before := range uint32(50) {
+			for _, n := range []int{16, 64, 65, 200, 256, 777, 1000} {
+				nonce := bytes.Repeat([]byte{0xff}, nonceSize)
+				counter := math.MaxUint32 - before
+				want := make([]byte, n)
+				for i := 0; i < n; i += blockSize {
+					stream := binary.BigEndian.AppendUint32(nonce[:nonceSize:nonceSize], counter+1+uint32(i/blockSize))
+					block.Encrypt(stream, stream)
+					for j := i; j < min(i+blockSize, n); j++ {
+						want[j] = plain[j] ^ stream[j-i]
+					}
+				}
+				got := make([]byte, n+tagSize)
+				seal(k, (*[nonceSize]byte)(nonce), counter, nil, 0, &got[0], &plain[0], n)
+				if !bytes.Equal(got[:n], want) {
+					t.Fatalf("%d octets from counter %#x on are enciphered wrongly", n, counter)
+				}
+				if !open(k, (*[nonceSize]byte)(nonce), counter, nil, 0, &got[0], &got[0], n) || !bytes.Equal(got[:n], plain[:n]) {
+					t.Fatalf("%d octets from counter %#x on do not open to what was sealed", n, counter)
+				}
+			}
+		}
+	}
+}
+
+// The assembly itself writes nothing when it refuses: Open's zeros come later.
+func TestNothingIsWrittenBeforeTheTagIsCompared(t *testing.T) {
+	k := keyed(t, random(32, 16))
+	nonce := [nonceSize]byte(random(33, nonceSize))
+	plain := random(34, 1500)
+	for n := 1; n <= len(plain); n++ {
+		sealed := make([]byte, n+tagSize)
+		seal(k, &nonce, 1, nil, 0, &sealed[0], &plain[0], n)
+		sealed[n+n%tagSize] ^= 1 << (n % 8)
+		room := make([]byte, 64+n+64)
+		out := around(room, 0, n)
+		if open(k, &nonce, 1, nil, 0, &out[0], &sealed[0], n) {
+			t.Fatalf("%d octets with a wrong tag opened", n)
+		}
+		if touched(room, 0, 0) {
+			t.Fatalf("%d octets with a wrong tag were refused, but something was written", n)
+		}
+	}
+}
+
+func TestWipe(t *testing.T) {
+	keyed(t, make([]byte, 16))
+	v := newVector(random(35, 32)).(*vector)
+	v.Wipe()
+	if v.keys != (schedule{}) {
+		t.Error("Wipe leaves something of the key schedule")
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a wiped cipher seals, with a key that everybody knows")
+		}
+	}()
+	v.Seal(nil, make([]byte, nonceSize), nil, nil)
+}
