@@ -5,6 +5,8 @@ import (
 	"crypto/aes"
 	"encoding/binary"
 	"math"
+	"os"
+	"os/exec"
 	"testing"
 )
 
@@ -103,4 +105,20 @@ func TestWipe(t *testing.T) {
 		}
 	}()
 	v.Seal(nil, make([]byte, nonceSize), nil, nil)
+}
+
+// The switch is read at start, so a second process tells.
+func TestNoAssemblyWhereTheEnvironmentSaysSo(t *testing.T) {
+	if os.Getenv("GOSWAN_NOASM") == "1" {
+		c, err := New(make([]byte, 16))
+		if _, vectors := c.(*vector); accelerated || vectors || err != nil {
+			t.Errorf("GOSWAN_NOASM=1 and yet the cipher is a %T: %v", c, err)
+		}
+		return
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestNoAssemblyWhereTheEnvironmentSaysSo$")
+	cmd.Env = append(os.Environ(), "GOSWAN_NOASM=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("with GOSWAN_NOASM=1: %v\n%s", err, out)
+	}
 }

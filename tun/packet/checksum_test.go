@@ -1,0 +1,104 @@
+package packet
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// words is the sum by its definition: words of 16 bits, one after the other. RFC 1071 §1.
+func words(b []byte, acc uint64) uint64 {
+	for ; len(b) >= 2; b = b[2:] {
+		acc += uint64(binary.LittleEndian.Uint16(b))
+	}
+	if len(b) == 1 {
+		acc += uint64(b[0])
+	}
+	return acc
+}
+
+func TestSumByItsDefinition(t *testing.T) {
+	const most = 4096
+	random := make([]byte, most+64)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(random)
+	ones := make([]byte, most+64)
+	for i := range ones {
+		ones[i] = 0xff
+	}
+	for name, data := range map[string][]byte{"random": random, "ones": ones, "zero": make([]byte, most+64)} {
+		for n := range most + 1 {
+			for _, offset := range []int{0, 1, 2, 7, n % 64} {
+				b := data[offset:][:n]
+				for _, acc := range []uint64{0, 0xffff, 0x12345678} {
+					want := fold(words(b, acc))
+					if got := fold(sum(b, acc)); got != want {
+						t.Fatalf("%d octets of %s data at offset %d: %#04x, want %#04x", n, name, offset, got, want)
+					}
+					if got := fold(sumGeneric(b, acc)); got != want {
+						t.Fatalf("%d octets of %s data at offset %d in plain Go: %#04x, want %#04x", n, name, offset, got, want)
+					}
+				}
+				if accelerated {
+					if got, want := fold(sumVector(b)), fold(words(b, 0)); got != want {
+						t.Fatalf("%d octets of %s data at offset %d by the vectors: %#04x, want %#04x", n, name, offset, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+// A full accumulator carries around.
+func TestSumCarriesAround(t *testing.T) {
+	b := make([]byte, 1000)
+	for i := range b {
+		b[i] = 0xff
+	}
+	for _, acc := range []uint64{math.MaxUint64, math.MaxUint64 - 1, math.MaxUint64 - 0xffffffff} {
+		if got, want := fold(sum(b, acc)), fold(words(b, uint64(fold(acc)))); got != want {
+			t.Errorf("an accumulator of %#x and ones: %#04x, want %#04x", acc, got, want)
+		}
+	}
+}
+
+func FuzzSum(f *testing.F) {
+	f.Add([]byte("an odd number of octets"), uint64(0))
+	f.Add(make([]byte, 300), uint64(math.MaxUint64))
+	f.Fuzz(func(t *testing.T, b []byte, acc uint64) {
+		want := fold(words(b, uint64(fold(acc))))
+		if got := fold(sum(b, acc)); got != want {
+			t.Errorf("%d octets: %#04x, want %#04x", len(b), got, want)
+		}
+		if got := fold(sumGeneric(b, acc)); got != want {
+			t.Errorf("%d octets in plain Go: %#04x, want %#04x", len(b), got, want)
+		}
+		if accelerated {
+			if got := fold(sumVector(b)); got != fold(words(b, 0)) {
+				t.Errorf("%d octets by the vectors: %#04x, want %#04x", len(b), got, fold(words(b, 0)))
+			}
+		}
+	})
+}
+
+func BenchmarkSum(b *testing.B) {
+	for _, n := range []int{20, 40, 64, 96, 128, 192, 256, 512, 1460, 65000} {
+		data := make([]byte, n)
+		for name, f := range map[string]func([]byte, uint64) uint64{"sum": sum, "plain": sumGeneric} {
+			b.Run(fmt.Sprintf("%d/%s", n, name), func(b *testing.B) {
+				b.SetBytes(int64(n))
+				for b.Loop() {
+					f(data, 0)
+				}
+			})
+		}
+	}
+}
+
+func TestSumDoesNotAllocate(t *testing.T) {
+	b := make([]byte, 1460)
+	if allocs := testing.AllocsPerRun(100, func() { sum(b, 1) }); allocs != 0 {
+		t.Errorf("a sum allocates %v times", allocs)
+	}
+}
