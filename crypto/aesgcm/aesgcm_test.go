@@ -109,3 +109,14 @@ func TestEveryAADLengthAsTheStandardLibrary(t *testing.T) {
 		}
 	}
 }
+
+func TestLargeMessagesAsTheStandardLibrary(t *testing.T) {
+	data := random(3, 1<<20+100)
+	room := make([]byte, len(data)+1024)
+	for _, size := range keySizes {
+		ours, theirs := pair(t, random(uint64(size), size))
+		for _, n := range []int{9000, 16384, 65503, 65535, 65536, 1<<20 + 13} {
+			same(t, ours, theirs, room, data[:nonceSize], data[1:][:n], data[2:][:n/7], 5)
+		}
+	}
+}

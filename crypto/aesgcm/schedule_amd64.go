@@ -17,7 +17,8 @@ type schedule struct {
 	_      [64]byte            // read by loads of four powers that begin at a later one
 }
 
-// multiply is the product of two elements of GHASH's field, of which one is shifted as schedule.power is.
+// multiply is the product of two elements of GHASH's field: a, reflected, and b as factor makes it. The product of two factors
+// is a factor.
 //
 //go:noescape
 func multiply(product, a, b *[blockSize]byte)
@@ -70,14 +71,19 @@ func (k *schedule) expandHash() {
 	seal(k, &nonce, 0, nil, 0, &h[0], nil, 0)
 	defer clear(h[:])
 
-	// H reflected, times x: shifted by one bit and reduced when a bit falls out, without a branch on it.
+	k.power[15] = factor(&h)
+	for i := 14; i >= 0; i-- {
+		multiply(&k.power[i], &k.power[i+1], &k.power[15])
+	}
+}
+
+// factor makes a block what multiply takes for b: reflected and times x, shifted by one bit and reduced when a bit falls out,
+// without a branch on it.
+func factor(h *[blockSize]byte) (f [blockSize]byte) {
 	hi, lo := binary.BigEndian.Uint64(h[:]), binary.BigEndian.Uint64(h[8:])
 	carry := hi >> 63
 	hi, lo = hi<<1|lo>>63, lo<<1
-	first := &k.power[15]
-	binary.LittleEndian.PutUint64(first[:], lo^carry)
-	binary.LittleEndian.PutUint64(first[8:], hi^-carry&0xc200000000000000)
-	for i := 14; i >= 0; i-- {
-		multiply(&k.power[i], &k.power[i+1], first)
-	}
+	binary.LittleEndian.PutUint64(f[:], lo^carry)
+	binary.LittleEndian.PutUint64(f[8:], hi^-carry&0xc200000000000000)
+	return f
 }

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"crypto/aes"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"os"
 	"os/exec"
+	"slices"
 	"testing"
 )
 
@@ -36,6 +38,78 @@ func TestKeyExpansion(t *testing.T) {
 		}
 		if got := k.last[12:]; !bytes.Equal(got, unhex(t, v.last)) {
 			t.Errorf("the expansion of a key of %d octets ends with %x, FIPS 197 has %s", len(key), got, v.last)
+		}
+	}
+}
+
+// product is the multiplication of SP 800-38D §6.3, Algorithm 1, bit by bit.
+func product(x, y [blockSize]byte) (z [blockSize]byte) {
+	v := y
+	for i := range 128 {
+		if x[i/8]>>(7-i%8)&1 == 1 {
+			for j := range z {
+				z[j] ^= v[j]
+			}
+		}
+		fell := v[blockSize-1] & 1
+		for j := blockSize - 1; j > 0; j-- {
+			v[j] = v[j]>>1 | v[j-1]<<7
+		}
+		v[0] = v[0]>>1 ^ fell*0xe1
+	}
+	return z
+}
+
+func reversed(b [blockSize]byte) [blockSize]byte {
+	slices.Reverse(b[:])
+	return b
+}
+
+func TestMultiplicationByItsDefinition(t *testing.T) {
+	keyed(t, make([]byte, 16))
+	edges := [][blockSize]byte{{}, [blockSize]byte(bytes.Repeat([]byte{0xff}, blockSize)), [blockSize]byte(bytes.Repeat([]byte{0xaa}, blockSize)), {0xe1}, {0xc2}}
+	for bit := range 128 {
+		var b [blockSize]byte
+		b[bit/8] = 1 << (bit % 8)
+		edges = append(edges, b)
+	}
+	for i := range 20 {
+		edges = append(edges, [blockSize]byte(random(uint64(40+i), blockSize)))
+	}
+	for _, x := range edges {
+		for _, y := range edges {
+			a, b, got := reversed(x), factor(&y), [blockSize]byte{}
+			multiply(&got, &a, &b)
+			if want := product(x, y); reversed(got) != want {
+				t.Fatalf("%x times %x is %x, want %x", x, y, reversed(got), want)
+			}
+		}
+	}
+}
+
+func TestPowersOfH(t *testing.T) {
+	for _, size := range keySizes {
+		key := random(60, size)
+		k := keyed(t, key)
+		block, _ := aes.NewCipher(key)
+		var h [blockSize]byte
+		block.Encrypt(h[:], h[:])
+		power := h
+		for i := 15; i >= 0; i-- {
+			if k.power[i] != factor(&power) {
+				t.Fatalf("power %d of H is wrong with a key of %d octets", 16-i, size)
+			}
+			power = product(power, h)
+		}
+	}
+}
+
+func TestPrintsNothingOfTheKey(t *testing.T) {
+	keyed(t, make([]byte, 16))
+	c, _ := New(random(61, 16))
+	for _, verb := range []string{"%v", "%+v", "%#v", "%x", "%s", "%d"} {
+		if got := fmt.Sprintf(verb, c); got != "[redacted]" {
+			t.Errorf("%s prints %q", verb, got)
 		}
 	}
 }
