@@ -15,14 +15,18 @@ PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 win
 # How long each fuzz target runs.
 FUZZTIME ?= 5s
 
+# Flags of the benchmark: --rounds N, --seconds N, --json.
+BENCHFLAGS ?=
+
 .DEFAULT_GOAL := help
-.PHONY: help demo build test unit race lab tools check format vet staticcheck arrows cross $(PLATFORMS) fuzz clean
+.PHONY: help demo build test unit race lab bench-tunnel tools check format vet staticcheck arrows cross $(PLATFORMS) fuzz clean
 
 help:
 	@echo 'make demo    two endpoints in one process, without root: a tunnel, a page through it, rekeys, the ladder'
 	@echo 'make build   the static binary ./goswan'
 	@echo 'make test    all tests: unit, with the race detector, and the lab (which needs root and Debian)'
 	@echo 'make lab     the lab alone: goswan and strongSwan in network namespaces'
+	@echo 'make bench-tunnel  as root: goswan, wireguard-go and strongSwan compared, in 15 minutes; BENCHFLAGS="--rounds 1 --seconds 1"'
 	@echo 'make check   format, vet, staticcheck, race detector, import picture; quiet when all is well'
 	@echo 'make cross   builds for Linux, macOS, Windows and FreeBSD into dist/'
 	@echo 'make fuzz    every fuzz target for FUZZTIME=$(FUZZTIME)'
@@ -52,6 +56,11 @@ race:
 # What the environment says about the lab is explained by `go doc ./cmd/goswan/lab`.
 lab: tools
 	@GOSWAN_LAB="$${GOSWAN_LAB-run}" $(GO) test -count=1 -timeout 40m -v $(LAB)
+
+# The machine should do nothing else meanwhile.
+bench-tunnel: LAB_PACKAGES += iperf3 ethtool
+bench-tunnel: tools
+	@$(GO) run ./bench/tunnel $(BENCHFLAGS)
 
 # Installs only where something is missing. A daemon that comes with a package is not left running: the lab needs programs.
 tools:

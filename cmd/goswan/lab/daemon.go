@@ -55,16 +55,22 @@ var programs struct {
 	charon, swanctl, goswan string
 }
 
-// prepare copies strongSwan's programs. The copies are there because an AppArmor profile goes with the path of a
-// program, and Debian's confine charon and swanctl to /etc and /run.
-func prepare() error {
+// prepare makes the directory of the programs and copies strongSwan's into it.
+func prepare() (err error) {
 	programs.dir = filepath.Join(os.TempDir(), fmt.Sprintf("%s%d-bin", runDirPrefix, os.Getpid()))
 	if err := os.Mkdir(programs.dir, 0o700); err != nil {
 		return fmt.Errorf("lab: %w", err)
 	}
-	programs.charon = filepath.Join(programs.dir, "charon-systemd")
-	programs.swanctl = filepath.Join(programs.dir, "swanctl")
-	return errors.Join(copyProgram(charonSystemd, programs.charon), copyProgram(debianSwanctl, programs.swanctl))
+	programs.charon, programs.swanctl, err = CopyStrongSwan(programs.dir)
+	return err
+}
+
+// CopyStrongSwan copies Debian's charon-systemd and swanctl into a directory and returns the paths of the copies. The
+// copies are there because an AppArmor profile goes with the path of a program, and Debian's confine charon and swanctl
+// to /etc and /run. Where strongSwan is not installed the error is an fs.ErrNotExist.
+func CopyStrongSwan(dir string) (charon, swanctl string, err error) {
+	charon, swanctl = filepath.Join(dir, "charon-systemd"), filepath.Join(dir, "swanctl")
+	return charon, swanctl, errors.Join(copyProgram(charonSystemd, charon), copyProgram(debianSwanctl, swanctl))
 }
 
 // copyProgram copies an executable file.

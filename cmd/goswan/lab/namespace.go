@@ -37,7 +37,7 @@ func newNamespace(t testing.TB, name string) *Namespace {
 	t.Helper()
 	ns := &Namespace{Name: name}
 	mustRun(t, "ip", "netns", "add", name)
-	t.Cleanup(ns.remove)
+	t.Cleanup(ns.Remove)
 	ns.IP(t,
 		"link set dev lo up",
 	)
@@ -60,8 +60,8 @@ func sysctl(key, value string) error {
 	return os.WriteFile("/proc/sys/"+key, []byte(value), 0o644)
 }
 
-// remove kills what still runs in the namespace, then removes it.
-func (ns *Namespace) remove() {
+// Remove kills what still runs in the namespace, then removes it.
+func (ns *Namespace) Remove() {
 	out, _ := exec.Command("ip", "netns", "pids", ns.Name).Output()
 	for _, field := range strings.Fields(string(out)) {
 		if pid, err := strconv.Atoi(field); err == nil && pid != os.Getpid() {
@@ -127,8 +127,8 @@ func mustRun(t testing.TB, name string, args ...string) string {
 	return string(out)
 }
 
-// removeLeftovers removes the namespaces and directories of runs whose process is gone.
-func removeLeftovers() {
+// RemoveLeftovers removes the namespaces and directories of runs whose process is gone.
+func RemoveLeftovers() {
 	removeRuns(func(pid string) bool { return !alive(pid) })
 }
 
@@ -148,7 +148,7 @@ func removeRuns(gone func(pid string) bool) {
 	entries, _ := os.ReadDir(netnsDir)
 	for _, entry := range entries {
 		if m := namespaceName.FindStringSubmatch(entry.Name()); m != nil && gone(m[1]) {
-			(&Namespace{Name: entry.Name()}).remove()
+			(&Namespace{Name: entry.Name()}).Remove()
 		}
 	}
 	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), runDirPrefix+"*"))

@@ -48,7 +48,7 @@ func missing() string {
 	}
 	// Root in a container is not always root enough.
 	trial := &Namespace{Name: fmt.Sprintf("gs-%d-0-trial", os.Getpid())}
-	defer trial.remove()
+	defer trial.Remove()
 	if out, err := exec.Command("ip", "netns", "add", trial.Name).CombinedOutput(); err != nil {
 		return fmt.Sprintf("network namespaces cannot be made here (%s)", strings.TrimSpace(string(out)))
 	}
@@ -84,7 +84,7 @@ func Main(m *testing.M, skipScenarios func()) int {
 		skipScenarios()
 		return m.Run()
 	}
-	removeLeftovers()
+	RemoveLeftovers()
 	removeOnSignal()
 	if err := prepare(); err != nil {
 		fmt.Println("lab: FAILED:", err)

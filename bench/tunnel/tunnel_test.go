@@ -1,0 +1,237 @@
+//go:build linux
+
+package main
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestParseIperf reads shortened reports of iperf3 3.12.
+func TestParseIperf(t *testing.T) {
+	for _, test := range []struct {
+		name, text string
+		want       transfer
+		wantErr    string
+	}{
+		{
+			name: "TCP: what the sender counts is more than what arrived",
+			text: `{"start":{"version":"iperf 3.12"},"end":{"sum_sent":{"bytes":3000000000,"seconds":2},"sum_received":{"bytes":2500000000,"seconds":2.5,"sender":true}}}`,
+			want: transfer{octets: 2.5e9, seconds: 2.5},
+		},
+		{
+			name: "UDP: the receiver's octets are those of the datagrams that were not lost",
+			text: `{"end":{"sum":{"bytes":37729920},"sum_sent":{"bytes":37729920,"seconds":1.00004},"sum_received":{"bytes":20037696,"seconds":1.000071,"lost_packets":276441,"packets":589530}}}`,
+			want: transfer{octets: 20037696, seconds: 1.000071},
+		},
+		{name: "the client's error", text: `{"intervals":[],"end":{},"error":"unable to connect to server: Connection refused"}`, wantErr: "Connection refused"},
+		{name: "no result", text: `{"end":{}}`, wantErr: "no end.sum_received"},
+		{name: "nothing arrived", text: `{"end":{"sum_received":{"bytes":0,"seconds":2}}}`, wantErr: "0 octets"},
+		{name: "no time", text: `{"end":{"sum_received":{"bytes":5,"seconds":0}}}`, wantErr: "0 seconds"},
+		{name: "cut short", text: `{"end":`, wantErr: "its report"},
+	} {
+		got, err := parseIperf([]byte(test.text))
+		switch {
+		case test.wantErr != "":
+			if err == nil || !strings.Contains(err.Error(), test.wantErr) {
+				t.Errorf("%s: error %v, want one with %q", test.name, err, test.wantErr)
+			}
+		case err != nil || got != test.want:
+			t.Errorf("%s: parsed %v (%v), want %v", test.name, got, err, test.want)
+		}
+	}
+}
+
+func TestTransferUnits(t *testing.T) {
+	r := transfer{octets: 2.5e9, seconds: 2}
+	if r.gbits() != 10 || r.gigabytes() != 2.5 || r.datagrams(50) != 5e7 {
+		t.Errorf("2.5e9 octets in 2 s are %g Gbit/s, %g GB and %g datagrams of 50 octets, want 10, 2.5 and 5e7",
+			r.gbits(), r.gigabytes(), r.datagrams(50))
+	}
+}
+
+func TestParsePing(t *testing.T) {
+	const text = `PING 10.2.0.1 (10.2.0.1) from 10.1.0.1 : 56(84) bytes of data.
+64 bytes from 10.2.0.1: icmp_seq=1 ttl=64 time=0.250 ms
+64 bytes from 10.2.0.1: icmp_seq=2 ttl=64 time=12.5 ms
+
+--- 10.2.0.1 ping statistics ---
+3 packets transmitted, 2 received, 33% packet loss, time 20ms
+rtt min/avg/max/mdev = 0.250/6.375/12.500/6.125 ms
+`
+	times, err := parsePing([]byte(text))
+	if err != nil || len(times) != 2 || times[0] != 250*time.Microsecond || times[1] != 12500*time.Microsecond {
+		t.Errorf("parsed %v (%v), want 250µs and 12.5ms", times, err)
+	}
+	if _, err := parsePing([]byte("1 packets transmitted, 0 received")); err == nil {
+		t.Error("a ping without an answer is no error, but no figure can be made of it")
+	}
+}
+
+// TestParseProc has a program whose name tries to move the fields.
+func TestParseProc(t *testing.T) {
+	const stat = "42 (a) R 7 (b) S 1 42 42 0 -1 4194560 100 0 0 0 250 175 9 9 20 0 8 0 123 0 0\n"
+	if used, err := parseStat(stat); err != nil || used != 4250*time.Millisecond {
+		t.Errorf("utime 250 and stime 175 are %v (%v), want 4.25s", used, err)
+	}
+	for _, bad := range []string{"", "42 (a) S 1 2", "42 (a) S 1 42 42 0 -1 4194560 100 0 0 0 x 175 9"} {
+		if _, err := parseStat(bad); err == nil {
+			t.Errorf("parseStat(%q) is no error", bad)
+		}
+	}
+	if peak, err := parsePeak("VmPeak:\t 9 kB\nVmHWM:\t   20000 kB\nVmRSS:\t 5 kB\n"); err != nil || peak != 20.48 {
+		t.Errorf("VmHWM of 20000 kB is %g MB (%v), want 20.48", peak, err)
+	}
+	for _, bad := range []string{"", "VmHWM:\t many kB\n"} {
+		if _, err := parsePeak(bad); err == nil {
+			t.Errorf("parsePeak(%q) is no error", bad)
+		}
+	}
+}
+
+func TestStatistics(t *testing.T) {
+	for _, test := range []struct {
+		values                 []float64
+		median, p50, p99, half float64
+	}{
+		{[]float64{3}, 3, 3, 3, 0},
+		{[]float64{4, 1}, 2.5, 1, 4, 1.5},
+		{[]float64{9, 1, 5}, 5, 5, 9, 4},
+	} {
+		half, known := spread(test.values)
+		if median(test.values) != test.median || quantile(test.values, 0.5) != test.p50 || quantile(test.values, 0.99) != test.p99 || half != test.half {
+			t.Errorf("of %v: median %g, quantiles %g and %g, half the range %g; want %g, %g, %g, %g", test.values, median(test.values),
+				quantile(test.values, 0.5), quantile(test.values, 0.99), half, test.median, test.p50, test.p99, test.half)
+		}
+		if known != (len(test.values) > 1) {
+			t.Errorf("of %d values the spread is known: %v", len(test.values), known)
+		}
+	}
+	hundred := make([]int64, 100)
+	for i := range hundred {
+		hundred[i] = int64(100 - i)
+	}
+	if got := quantile(hundred, 0.99); got != 99 {
+		t.Errorf("the 99th percentile of 1…100 is %g, want 99", got)
+	}
+	if !math.IsNaN(median(nil)) || !math.IsNaN(quantile[float64](nil, 0.5)) {
+		t.Error("no values have a median or a quantile")
+	}
+}
+
+// TestRounded shows that no digit is printed that the spread makes meaningless.
+func TestRounded(t *testing.T) {
+	for _, test := range []struct {
+		values []float64
+		want   string
+		spread string
+	}{
+		{nil, "-", "-"},
+		{[]float64{0, 0}, "0", "-"},
+		{[]float64{5.8372}, "5.8", "-"}, // one round: as noisy as usual
+		{[]float64{5.8372, 5.8372}, "5.84", "±0%"},
+		{[]float64{5.4, 5.83, 6.2}, "5.8", "±7%"},
+		{[]float64{643, 560, 700}, "640", "±11%"},
+		{[]float64{0.143, 0.151, 0.139}, "0.143", "±4%"},
+		{[]float64{1, 3, 50}, "3", "±817%"}, // noise above the figure leaves one digit
+		{[]float64{48123, 48125}, "48100", "±0%"},
+	} {
+		if got := rounded(test.values); got != test.want {
+			t.Errorf("%v is printed as %s, want %s", test.values, got, test.want)
+		}
+		if got := spreadText(test.values); got != test.spread {
+			t.Errorf("the spread of %v is printed as %s, want %s", test.values, got, test.spread)
+		}
+	}
+}
+
+// TestGoalRatios shows that a ratio is formed within a round, and not where a side is missing.
+func TestGoalRatios(t *testing.T) {
+	rounds := []round{
+		{goswanGCM: {tcpSpeed: 6, tcp4Speed: 5}, wireguardGo: {tcpSpeed: 2}},
+		{goswanGCM: {tcpSpeed: 3, tcp4Speed: 3}, wireguardGo: {tcpSpeed: 1}}, // a slow round for both
+		{goswanGCM: {tcpSpeed: 9}},
+		{wireguardGo: {tcpSpeed: 9}},
+		{goswanGCM: {tcpSpeed: 9}, wireguardGo: {tcpSpeed: 0}},
+	}
+	for _, test := range []struct {
+		goal    goal
+		want    []float64
+		verdict string
+		bound   string
+	}{
+		{goal{of: goswanGCM, figure: tcpSpeed, against: wireguardGo, least: 2.8}, []float64{3, 3}, "met", "≥ 2.8"},
+		{goal{of: goswanGCM, figure: tcpSpeed, against: wireguardGo, least: 3.1}, []float64{3, 3}, "missed", "≥ 3.1"},
+		{goal{of: goswanGCM, figure: tcpSpeed, against: wireguardGo, most: 1. / 4}, []float64{3, 3}, "missed", "≤ 0.25"},
+		{goal{of: goswanGCM, figure: tcp4Speed, other: tcpSpeed, least: 0.9}, []float64{5. / 6, 1}, "met", "≥ 0.9"},
+		{goal{of: goswanGCM, figure: tcpSpeed, most: 9}, []float64{6, 3, 9, 9}, "met", "≤ 9"},
+		{goal{of: goswanGCM, figure: tcpSpeed, against: libipsec, least: 20}, nil, "", "≥ 20"},
+	} {
+		got := test.goal.measured(rounds)
+		if len(got) != len(test.want) {
+			t.Errorf("%+v: measured %v, want %v", test.goal, got, test.want)
+			continue
+		}
+		for i := range got {
+			if got[i] != test.want[i] {
+				t.Errorf("%+v: measured %v, want %v", test.goal, got, test.want)
+			}
+		}
+		if v := test.goal.verdict(got); v != test.verdict || test.goal.bound() != test.bound {
+			t.Errorf("%+v of %v: %q of %q, want %q of %q", test.goal, got, v, test.goal.bound(), test.verdict, test.bound)
+		}
+	}
+}
+
+// TestTable has a goal that is met, one that is missed, and a tunnel that was not measured.
+func TestTable(t *testing.T) {
+	rounds := []round{
+		{goswanGCM: {tcpSpeed: 6, memory: 30}, wireguardGo: {tcpSpeed: 2}},
+		{goswanGCM: {tcpSpeed: 6.2, memory: 30}, wireguardGo: {tcpSpeed: 2}},
+	}
+	var out strings.Builder
+	if err := writeTable(&out, []string{goswanGCM, wireguardGo}, rounds); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(strings.Fields(out.String()), " ")
+	for _, want := range []string{
+		"TCP one stream, Gbit/s median spread goal goswan AES-128-GCM 6.1 ±2% × wireguard-go 3.05 ±2% ≥ 2.8 met × strongSwan libipsec AES-128-GCM - - ≥ 20 wireguard-go 2.00 ±0%",
+		"larger endpoint, MB median spread goal goswan AES-128-GCM 30.0 ±0% itself 30.0 ±0% ≤ 24 missed wireguard-go - -",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the table lacks %q:\n%s", want, out.String())
+		}
+	}
+}
+
+// TestGoalsNameFigures holds the goals to the figures and tunnels that there are.
+func TestGoalsNameFigures(t *testing.T) {
+	known := map[string]bool{"": true}
+	for _, f := range figures {
+		known[string(f)] = true
+	}
+	for _, tunnel := range (&programs{}).tunnels() {
+		known[tunnel.name] = true
+	}
+	for _, g := range goals {
+		for _, name := range []string{g.of, string(g.figure), g.against, string(g.other)} {
+			if !known[name] {
+				t.Errorf("goal %+v speaks of %q, which is never measured", g, name)
+			}
+		}
+		if (g.least == 0) == (g.most == 0) {
+			t.Errorf("goal %+v has to have one bound", g)
+		}
+	}
+}
+
+// TestUAPI holds the operation to the protocol's form: one key a line, keys in hexadecimal, an empty line at the end.
+func TestUAPI(t *testing.T) {
+	end := wireguardEnd{peer: rightOuter, peerInner: rightInner, private: []byte{1, 0xab}, peer25519: []byte{2}}
+	const want = "set=1\nprivate_key=01ab\nlisten_port=51820\npublic_key=02\nendpoint=192.0.2.2:51820\nallowed_ip=10.2.0.1/32\n\n"
+	if got := end.uapi(); got != want {
+		t.Errorf("the operation is\n%swant\n%s", got, want)
+	}
+}
