@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -25,7 +24,7 @@ func main() {
 	var o options
 	flag.IntVar(&o.rounds, "rounds", 4, "how often every tunnel is measured")
 	flag.IntVar(&o.seconds, "seconds", 4, "how long each measurement takes")
-	flag.BoolVar(&o.json, "json", false, "print every round's figures as JSON instead of the table")
+	flag.BoolVar(&o.json, "json", false, "print every round's figures and the comparisons as JSON instead of the table")
 	flag.Parse()
 	// The first signal ends the run in order; what it started is ended and removed.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -131,12 +130,10 @@ func (o options) one(ctx context.Context, p *programs, t tunnel, prefix string) 
 	return b.figures, err
 }
 
-// print writes the table, or every round's figures as JSON.
+// print writes the table or JSON.
 func (o options) print(tunnels []tunnel, rounds []round) error {
 	if o.json {
-		encoder := json.NewEncoder(os.Stdout)
-		encoder.SetIndent("", "\t")
-		return encoder.Encode(map[string]any{"seconds": o.seconds, "rounds": rounds})
+		return writeJSON(os.Stdout, o.seconds, rounds)
 	}
 	var names []string
 	for _, t := range tunnels {

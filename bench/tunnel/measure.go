@@ -44,12 +44,10 @@ func (b *bench) measure(ctx context.Context, uso bool) error {
 		b.loaded(ctx),
 	}
 	if uso {
-		failed = append(failed, b.withoutUSO(ctx), b.tcp(ctx, plainSpeed, plainCPU))
+		failed = append(failed, b.plain(ctx))
 	}
 	if len(b.endpoints) > 0 {
-		peak, err := b.memory()
-		failed = append(failed, err)
-		b.figures[memory] = peak
+		failed = append(failed, b.peak())
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -68,6 +66,14 @@ func (b *bench) tcp(ctx context.Context, speed, cpu figure, args ...string) erro
 		b.figures[cpu] = used.Seconds() / moved.gigabytes()
 	}
 	return nil
+}
+
+// plain takes super-packets from the link, for good, and measures TCP again.
+func (b *bench) plain(ctx context.Context) error {
+	if err := b.withoutUSO(ctx); err != nil {
+		return fmt.Errorf("%s: %w", plainSpeed, err)
+	}
+	return b.tcp(ctx, plainSpeed, plainCPU)
 }
 
 // flood measures how many small datagrams arrive when as many are sent as can be.
@@ -136,6 +142,16 @@ func (b *bench) ping(ctx context.Context) (times []int64, err error) {
 		times = append(times, int64(t))
 	}
 	return times, err
+}
+
+// peak takes the memory of the endpoints that have carried all this.
+func (b *bench) peak() error {
+	most, err := b.memory()
+	if err != nil {
+		return fmt.Errorf("%s: %w", memory, err)
+	}
+	b.figures[memory] = most
+	return nil
 }
 
 // run runs iperf3 between the inner addresses and returns what arrived and what CPU time the endpoints took for it.

@@ -3,7 +3,9 @@
 package main
 
 import (
+	"encoding/json"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -203,6 +205,30 @@ func TestTable(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("the table lacks %q:\n%s", want, out.String())
 		}
+	}
+}
+
+// TestJSON reads back what is written, and sees that a goal of which nothing was measured is left out.
+func TestJSON(t *testing.T) {
+	rounds := []round{{goswanGCM: {tcpSpeed: 6}, wireguardGo: {tcpSpeed: 2}}, {goswanGCM: {tcpSpeed: 8}, wireguardGo: {tcpSpeed: 4}}}
+	var out strings.Builder
+	if err := writeJSON(&out, 7, rounds); err != nil {
+		t.Fatal(err)
+	}
+	var back struct {
+		Seconds     int
+		Rounds      []round
+		Comparisons []comparison
+	}
+	if err := json.Unmarshal([]byte(out.String()), &back); err != nil {
+		t.Fatal(err)
+	}
+	if back.Seconds != 7 || !reflect.DeepEqual(back.Rounds, rounds) {
+		t.Errorf("read back %d seconds and %v, want 7 and %v", back.Seconds, back.Rounds, rounds)
+	}
+	want := []comparison{{goswanGCM, tcpSpeed, "× wireguard-go", "≥ 2.8", []float64{3, 2}, 2.5, "missed"}}
+	if !reflect.DeepEqual(back.Comparisons, want) {
+		t.Errorf("the comparisons are %v, want %v", back.Comparisons, want)
 	}
 }
 
