@@ -40,6 +40,8 @@ type Outbound struct {
 	extended, apart, full bool     // 64-bit numbers; encryption and integrity are two algorithms; full: the numbers are used up
 	aad                   [12]byte // SPI, high half, low half
 	tally
+
+	tosMask uint8 // the bits of the inner TOS that are copied; does not change
 }
 
 // NewOutbound keys an SA.
@@ -56,7 +58,7 @@ func NewOutbound(p Params) (*Outbound, error) {
 		ivLen: c.IVLen(), icvLen: c.ICVLen(),
 		// "…the Pad Length and Next Header fields must be right aligned within a 4-byte word"  RFC 4303 §2.4
 		align: max(c.Align(), 4), extended: p.Suite.ESN, apart: p.Suite.IntegKeyLen() != 0,
-		tally: newTally(&p),
+		tally: newTally(&p), tosMask: p.tosMask(),
 	}
 	if o.align > maxAlign {
 		return nil, fmt.Errorf("esp: SPI %08x: a cipher with blocks of %d octets", uint32(p.SPI), o.align)

@@ -71,6 +71,10 @@ type Params struct {
 	Sequence uint64
 	// Priority orders policies of equal selectors; smaller matches first. 0 means computed from the selectors.
 	Priority uint32
+	// CopyDSCP says where the DSCP is copied between the inner and the outer header; the zero value is from the inner to the
+	// outer. KeepECN leaves the ECN fields of the two headers apart: the outer one is Not-ECT and tells the inner one nothing.
+	CopyDSCP CopyDSCP
+	KeepECN  bool
 }
 
 // ID names an installed SA. Reqid tells apart outbound SAs of the same SPI: those are chosen by the peers, and two peers

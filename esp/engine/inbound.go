@@ -118,7 +118,7 @@ func (l *receiver) open(p, d []byte) esp.Reason {
 	if reason := l.sa.Admit(&l.view, next); reason != esp.OK {
 		return reason
 	}
-	tos, ok := esp.DecapsulateECN(l.view.TOS, l.train.TOS)
+	tos, ok := l.sa.DecapsulateTOS(l.view.TOS, l.train.TOS)
 	if !ok {
 		return esp.BadECN
 	}

@@ -124,10 +124,11 @@ func (e *Engine) acquire(p *spd.Policy, f *packet.Flow) {
 	}
 }
 
-// begin makes sa, and the TOS of the packet in view, those of the train. It returns false when sa is no more.
+// begin makes sa, and the outer TOS of the packet in view, those of the train. It returns false when sa is no more.
 func (l *sender) begin(sa *esp.Outbound) bool {
-	if l.sa == sa && (l.train.Len == 0 || l.train.TOS == l.view.TOS) {
-		l.train.TOS = l.view.TOS
+	tos := sa.TOS(l.view.TOS)
+	if l.sa == sa && (l.train.Len == 0 || l.train.TOS == tos) {
+		l.train.TOS = tos
 		return true
 	}
 	l.flush()
@@ -135,8 +136,7 @@ func (l *sender) begin(sa *esp.Outbound) bool {
 		return false
 	}
 	l.sa = sa
-	// ECN is copied (RFC 6040 §4.1, normal mode), DSCP too (RFC 4301 §5.1.2.1).
-	l.train.TOS = l.view.TOS
+	l.train.TOS = tos
 	return true
 }
 

@@ -80,6 +80,7 @@ func (m *Machine) params(sa *ikeSA, c *child, k childKeys, ours bool) (in, out *
 		Name: c.cfg.Name, Conn: m.connName(), Priority: c.cfg.Priority,
 		SoftBytes: m.less(c.cfg.RekeyBytes, c.cfg.RandBytes), HardBytes: c.cfg.LifeBytes,
 		SoftPackets: m.less(c.cfg.RekeyPackets, c.cfg.RandPackets), HardPackets: c.cfg.LifePackets,
+		CopyDSCP: copyDSCP(c.cfg.CopyDSCP), KeepECN: !c.cfg.CopyECN,
 	}
 	i, o := base, base
 	i.Direction, i.SPI, i.Window = esp.In, c.in, c.cfg.ReplayWindow
@@ -89,6 +90,19 @@ func (m *Machine) params(sa *ikeSA, c *child, k childKeys, ours bool) (in, out *
 		i.EncrKey, i.IntegKey, o.EncrKey, o.IntegKey = k.encrR, k.integR, k.encrI, k.integI
 	}
 	return &i, &o
+}
+
+// copyDSCP is the value of a child's copy_dscp; none is the default, out.
+func copyDSCP(value string) esp.CopyDSCP {
+	switch value {
+	case "in":
+		return esp.CopyDSCPIn
+	case "yes":
+		return esp.CopyDSCPBoth
+	case "no":
+		return esp.CopyDSCPNever
+	}
+	return esp.CopyDSCPOut
 }
 
 func (m *Machine) installIn(c *child, in *esp.Params) {
