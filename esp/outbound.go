@@ -22,7 +22,12 @@ const (
 )
 
 // path is the outer addresses of an SA; immutable.
-type path struct{ local, remote netip.AddrPort }
+type path struct {
+	local, remote netip.AddrPort
+	// mtu is the length of the longest inner packet that fits an outbound SA's path, until the time given, if any.
+	mtu   int
+	until time.Time
+}
 
 // Outbound is an SA that we send on. Between Begin and End it belongs to one goroutine, which fills one train.
 type Outbound struct {
@@ -39,6 +44,7 @@ type Outbound struct {
 	ivLen, icvLen, align  int
 	extended, apart, full bool     // 64-bit numbers; encryption and integrity are two algorithms; full: the numbers are used up
 	aad                   [12]byte // SPI, high half, low half
+	mtu                   int      // of the path that Begin found
 	tally
 
 	tosMask uint8 // the bits of the inner TOS that are copied; does not change
@@ -75,7 +81,7 @@ func NewOutbound(p Params) (*Outbound, error) {
 		clear(seed[:])
 	}
 	binary.BigEndian.PutUint32(o.aad[:], uint32(p.SPI))
-	o.path.Store(&path{local: p.Local, remote: p.Remote})
+	o.path.Store(o.newPath(p.Local, p.Remote))
 	return o, nil
 }
 
@@ -84,7 +90,7 @@ func (o *Outbound) Params() *Params { return &o.params }
 
 // Move gives the SA other outer addresses, from the next train on.
 func (o *Outbound) Move(local, remote netip.AddrPort) {
-	o.path.Store(&path{local: local, remote: remote})
+	o.path.Store(o.newPath(local, remote))
 }
 
 // Path is the outer addresses.
@@ -108,7 +114,7 @@ func (o *Outbound) Begin(t *packet.Train) bool {
 		return false
 	}
 	p := o.path.Load()
-	t.Local, t.Remote = p.local, p.remote
+	t.Local, t.Remote, o.mtu = p.local, p.remote, p.mtu
 	return true
 }
 
@@ -190,6 +196,7 @@ func trailer(b []byte, next uint8) {
 // End gives the SA back when the train is sent, and tells what its owner has to know.
 func (o *Outbound) End(now time.Time) Signal {
 	s := o.publish(now)
+	o.agePath(now)
 	if o.seq >= o.soft {
 		s |= o.raise(SoftExpire)
 	}

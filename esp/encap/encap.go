@@ -26,6 +26,13 @@ type Transport interface {
 	Close() error
 }
 
+// PathMTU is a Transport that knows what its paths take.
+type PathMTU interface {
+	// PathMTU is the most octets of a datagram from local to remote, behind the UDP header, that fit the path unfragmented; 0
+	// when that is not known or does not matter, because the host may fragment.
+	PathMTU(local, remote netip.AddrPort) int
+}
+
 // Conn is one socket, read by one goroutine.
 type Conn interface {
 	// Read reads the next train into t, addresses filled in. When none is waiting it calls idle once before it blocks.

@@ -66,7 +66,7 @@ func TestSegmentsAboveTheMTUTravelAsFragments(t *testing.T) {
 }
 
 func TestDontFragmentTellsWhatIsTooBig(t *testing.T) {
-	_, _, ours, theirs := neighbours(t, Config{DontFragment: true})
+	a, _, ours, theirs := neighbours(t, Config{DontFragment: true})
 	for _, to := range []string{"192.0.2.2", "fd02::2"} {
 		remote := netip.AddrPortFrom(netip.MustParseAddr(to), theirs.portNATT)
 		for _, count := range []int{1, 10} {
@@ -78,6 +78,20 @@ func TestDontFragmentTellsWhatIsTooBig(t *testing.T) {
 			}
 			readAll(t, theirs.conn(t, remote.Addr().Is6(), true), count)
 		}
+	}
+	for to, want := range map[string]int{"192.0.2.2": 1500 - 28, "fd02::2": 1500 - 48, "198.51.100.1": 0} {
+		for _, from := range []netip.AddrPort{{}, netip.AddrPortFrom(netip.IPv6Unspecified(), 1)} {
+			remote := netip.AddrPortFrom(netip.MustParseAddr(to), theirs.portNATT)
+			a.Do(t, func() error {
+				if got := ours.PathMTU(from, remote); got != want {
+					t.Errorf("the path to %s is said to take %d octets, want %d", to, got, want)
+				}
+				return nil
+			})
+		}
+	}
+	if got := theirs.PathMTU(netip.AddrPort{}, netip.MustParseAddrPort("192.0.2.1:4500")); got != 0 {
+		t.Errorf("sockets that fragment say that the path takes %d octets, want 0: it does not matter", got)
 	}
 }
 

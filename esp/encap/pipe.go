@@ -63,6 +63,13 @@ func (n *Network) SetMTU(octets int) {
 	n.mtu = octets
 }
 
+// PathMTU implements PathMTU.
+func (e *Endpoint) PathMTU(_, _ netip.AddrPort) int {
+	e.network.mu.RLock()
+	defer e.network.mu.RUnlock()
+	return e.network.mtu
+}
+
 // Lost is the number of datagrams that had no receiver or came to a full queue. What a hook drops is not counted.
 func (n *Network) Lost() uint64 { return n.lost.Load() }
 

@@ -52,6 +52,7 @@ func (e *Engine) installOut(p esp.Params) error {
 	if err != nil {
 		return fmt.Errorf("engine: %w", err)
 	}
+	e.measure(o)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -107,6 +108,7 @@ func (e *Engine) Move(id esp.ID, local, remote netip.AddrPort) bool {
 			return false
 		}
 		o.Move(local, remote)
+		e.measure(o)
 		return true
 	}
 	in := e.in.Find(id.SPI)

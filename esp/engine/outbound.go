@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"errors"
 	"net/netip"
 
 	"github.com/goswan/goswan/esp"
+	"github.com/goswan/goswan/esp/encap"
 	"github.com/goswan/goswan/esp/sad"
 	"github.com/goswan/goswan/esp/spd"
 	"github.com/goswan/goswan/tun"
@@ -19,6 +21,7 @@ type sender struct {
 	super *packet.Super
 	view  packet.View
 	segs  packet.Segments
+	errs  tooBig
 
 	// sa is held, between its Begin and End, as long as train is its.
 	sa    *esp.Outbound
@@ -26,7 +29,7 @@ type sender struct {
 }
 
 func newSender(e *Engine, q tun.Queue) *sender {
-	return &sender{engine: e, queue: q, super: packet.NewSuper(), train: packet.NewTrain()}
+	return &sender{engine: e, queue: q, super: packet.NewSuper(), train: packet.NewTrain(), errs: newTooBig()}
 }
 
 // run carries packets until the queue is closed. What was gathered is sent when the queue has nothing more.
@@ -152,15 +155,15 @@ func (l *sender) seal(off, n int) {
 		l.drop(esp.NoOutboundSA)
 		return
 	}
+	if n > l.sa.MTU() {
+		l.tooBig(l.super.Buf[off : off+n])
+		return
+	}
 	next := uint8(packet.ProtoIPv4)
 	if l.view.Version == 6 {
 		next = packet.ProtoIPv6
 	}
-	reason := esp.TooBig
-	if l.train.Fits(l.sa.Size(n)) {
-		reason = l.sa.Seal(l.train, l.super.Buf, off, n, next)
-	}
-	if reason != esp.OK {
+	if reason := l.sa.Seal(l.train, l.super.Buf, off, n, next); reason != esp.OK {
 		l.sa.Drop(reason)
 		l.engine.audit.drop(reason, 1, l.sa.Params(), l.train.Remote)
 	}
@@ -172,20 +175,30 @@ func (l *sender) flush() {
 	if sa == nil {
 		return
 	}
-	if n := l.train.Count(); n > 0 {
+	local, remote := l.train.Local, l.train.Remote
+	if l.train.Count() > 0 {
 		if err := l.engine.config.Transport.Write(l.train); err != nil {
-			for range n {
-				sa.Drop(esp.SendFailed)
-			}
-			l.engine.audit.drop(esp.SendFailed, uint64(n), sa.Params(), l.train.Remote)
+			l.unsent(err, local, remote)
 		}
 	}
-	local, remote := l.train.Local, l.train.Remote
 	l.train.Reset()
 	l.sa = nil
 	if s := sa.End(l.engine.config.Now()); s != 0 {
 		l.engine.signal(s, sa.Params().ID(), local, remote)
 	}
+}
+
+// unsent counts the packets of a train that the socket did not take, and learns from it what the path takes.
+func (l *sender) unsent(err error, local, remote netip.AddrPort) {
+	reason := esp.SendFailed
+	if errors.Is(err, encap.ErrTooBig) && l.engine.limit(l.sa, local, remote, l.train.Seg) {
+		reason = esp.TooBig
+	}
+	n := l.train.Count()
+	for range n {
+		l.sa.Drop(reason)
+	}
+	l.engine.audit.drop(reason, uint64(n), l.sa.Params(), remote)
 }
 
 // drop counts the packet in super, or all it stands for as one, that met no SA.

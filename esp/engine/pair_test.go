@@ -39,6 +39,7 @@ type options struct {
 	offloadA, offloadB bool
 	now                func() time.Time
 	depth              int
+	wrap               func(*encap.Endpoint) encap.Transport // what the engine is given instead of its end of the network
 }
 
 // newEnds makes two running endpoints, alice and bob, that are stopped with the test.
@@ -59,8 +60,12 @@ func newEnd(t testing.TB, network *encap.Network, addr string, offload bool, o o
 		net:    network.Attach(encap.EndpointConfig{Addresses: []netip.Addr{ip}, Depth: o.depth}),
 		events: make(chan engine.Event, 1000), ike: make(chan ikeDatagram, 1000),
 	}
+	var transport encap.Transport = e.net
+	if o.wrap != nil {
+		transport = o.wrap(e.net)
+	}
 	e.Engine = engine.New(engine.Config{
-		Device: e.device, Transport: e.net, Now: o.now,
+		Device: e.device, Transport: transport, Now: o.now,
 		Events: func(x engine.Event) { e.events <- x },
 		IKE:    func(l, r netip.AddrPort, d []byte) { e.ike <- ikeDatagram{l, r, string(d)} },
 	})
