@@ -12,8 +12,9 @@
 // the tunnel: on a TUN device it has no other way, so it is dropped and counted; the host's routing is to keep such packets
 // off the device. What a trap policy matches raises Acquire and is dropped.
 //
-// What does not fit the path to the peer, where the sockets may not fragment it, is dropped and its sender told by ICMP (RFC 4301
-// §8.2.1); so is, on any path, what is too long for a UDP datagram.
+// What does not fit the path to the peer, where the sockets may not fragment it, is cut into fragments before it is sealed if it is IPv4
+// without DF, and otherwise dropped and its sender told by ICMP (RFC 4301 §8.2.1); so is, on any path, what is too long
+// for a UDP datagram.
 //
 // Fragments go through as they are. One that is not the first has no ports to be seen: where selectors name ports it matches none
 // of them, on either side (RFC 4301 §7.1; OPAQUE selectors take it, §7.2).

@@ -21,6 +21,7 @@ type sender struct {
 	super *packet.Super
 	view  packet.View
 	segs  packet.Segments
+	frags packet.Fragments
 	errs  tooBig
 
 	// sa is held, between its Begin and End, as long as train is its.
@@ -143,8 +144,23 @@ func (l *sender) begin(sa *esp.Outbound) bool {
 	return true
 }
 
-// seal appends one packet, where the trailer's room is free, to the train of its SA; a train that it does not fit is sent first.
+// seal sends one packet, where the trailer's room is free, in fragments if it must and may be cut.
 func (l *sender) seal(off, n int) {
+	if l.sa == nil || n <= l.sa.MTU() || !l.cut(off, n) {
+		l.put(off, n)
+		return
+	}
+	for {
+		off, n, ok := l.frags.Next()
+		if !ok {
+			return
+		}
+		l.put(off, n)
+	}
+}
+
+// put appends one packet to the train of its SA; a train that it does not fit is sent first.
+func (l *sender) put(off, n int) {
 	if sa := l.sa; sa != nil && l.train.Len != 0 && !l.train.Fits(sa.Size(n)) {
 		l.flush()
 		if !l.begin(sa) && !l.take() {

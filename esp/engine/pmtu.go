@@ -6,6 +6,7 @@ import (
 
 	"github.com/goswan/goswan/esp"
 	"github.com/goswan/goswan/esp/encap"
+	"github.com/goswan/goswan/esp/spd"
 	"github.com/goswan/goswan/tun/packet"
 )
 
@@ -75,6 +76,23 @@ func (x *tooBig) take(now time.Time) bool {
 	}
 	x.tokens--
 	return true
+}
+
+// cut begins to cut an IPv4 packet without DF that does not fit; it reports whether it may be cut. Fragments but the first
+// have no ports: an SA whose selectors name ports does not take them (RFC 4301 §7.1).
+func (l *sender) cut(off, n int) bool {
+	if l.super.Buf[off]>>4 != 4 {
+		return false
+	}
+	p := l.sa.Params()
+	for _, list := range [...][]spd.TrafficSelector{p.LocalTS, p.RemoteTS} {
+		for i := range list {
+			if !list[i].AnyPort() {
+				return false
+			}
+		}
+	}
+	return l.frags.Start(l.super.Buf, off, n, l.sa.MTU())
 }
 
 // tooBig drops the packet ip, which does not fit the path of its SA, and tells its sender so (RFC 4301 §8.2.1).

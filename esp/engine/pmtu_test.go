@@ -149,3 +149,37 @@ func TestUnknownPath(t *testing.T) {
 		return c.Drops["send-failed"] == 1
 	})
 }
+
+// TestFragmentsInside: IPv4 without DF is cut before it is sealed, unless the SA's selectors name ports.
+func TestFragmentsInside(t *testing.T) {
+	alice, bob := newEnds(t, options{now: still})
+	alice.net.Network().SetMTU(1000)
+	alice.sa(bob, fourToFour)
+	ports := esptest.Pair{FromTS: []string{"10.8.0.0/16[udp]"}, ToTS: []string{"10.9.0.0/16[udp/53]"}, Reqid: 2, Salt: 9}
+	out, _ := alice.sa(bob, ports)
+	loose := func(ip []byte) []byte {
+		ip[6] = 0
+		esptest.Mend(ip)
+		return ip
+	}
+	whole := loose(udp(3000))
+	alice.inject(whole)
+	var payload []byte
+	for _, p := range bob.receive(4) {
+		if len(p) > largest(1000) || esptest.Sum(p[:20], 0) != 0xffff {
+			t.Errorf("a fragment of %d octets does not fit, or has a wrong checksum", len(p))
+		}
+		if int(binary.BigEndian.Uint16(p[6:])&0x1fff)*8 != len(payload) {
+			t.Errorf("a fragment has the offset %#x, want that of %d octets", p[6:8], len(payload))
+		}
+		payload = append(payload, p[20:]...)
+	}
+	if !bytes.Equal(payload, whole[20:]) {
+		t.Errorf("the fragments are not the packet: %d octets, want %d", len(payload), len(whole)-20)
+	}
+	alice.inject(loose(esptest.UDP("10.8.0.1", "10.9.0.1", 1, 53, make([]byte, 3000))))
+	settled(alice, bob, udp(10))
+	if c, _ := alice.Counters(out); c.Drops["too-big"] != 1 || c.Packets != 0 {
+		t.Errorf("the SA for one port counts %+v, want one packet dropped as too big", c)
+	}
+}
