@@ -22,7 +22,7 @@ type Fragments struct {
 }
 
 // Start takes the IPv4 packet buf[off:off+n], of at most mtu octets each. It changes nothing and returns false when DF forbids
-// fragments, when mtu has no room for eight octets of payload, or when the options are malformed.
+// fragments, when mtu has no room for eight octets of payload, or when the options or the offset are malformed.
 func (f *Fragments) Start(buf []byte, off, n, mtu int) bool {
 	ip := buf[off : off+n]
 	headLen := int(ip[0]&15) * 4
@@ -31,6 +31,9 @@ func (f *Fragments) Start(buf []byte, off, n, mtu int) bool {
 		return false
 	}
 	bits := int(binary.BigEndian.Uint16(ip[6:]))
+	if bits&fragmentOffset*8+n > MaxPacket { // a fragment of no datagram: its parts would have no offset
+		return false
+	}
 	f.buf, f.at, f.end, f.size, f.headLen = buf, off+headLen, off+n, size, headLen
 	f.offset, f.more = bits&fragmentOffset*8, bits&moreFragments != 0
 	copy(f.head[:], ip[:headLen])

@@ -57,7 +57,7 @@ func TestFragments(t *testing.T) {
 		}
 	}
 	for name, ip := range map[string][]byte{
-		"DF": change(plain, map[int]byte{6: 0x40}), "malformed options": func() []byte { p := bytes.Clone(options); p[21] = 99; return p }(),
+		"an offset beyond any datagram": change(plain, map[int]byte{6: 0x1f, 7: 0xff}), "DF": change(plain, map[int]byte{6: 0x40}), "malformed options": func() []byte { p := bytes.Clone(options); p[21] = 99; return p }(),
 	} {
 		if _, _, ok := fragments(t, ip, 576); ok {
 			t.Errorf("%s: it is cut", name)
@@ -66,4 +66,20 @@ func TestFragments(t *testing.T) {
 	if _, _, ok := fragments(t, plain, 27); ok {
 		t.Error("an MTU without room for eight octets is taken")
 	}
+}
+
+// FuzzFragments cuts whatever parses: each fragment is a right one, and together they are the payload.
+func FuzzFragments(f *testing.F) {
+	f.Add(change(esptest.UDP("10.1.0.1", "10.2.0.1", 1, 2, make([]byte, 300)), map[int]byte{6: 0}), 100)
+	f.Add(change(esptest.UDP("10.1.0.1", "10.2.0.1", 1, 2, make([]byte, 300)), map[int]byte{6: 0x20, 7: 4}), 68)
+	f.Fuzz(func(t *testing.T, ip []byte, mtu int) {
+		var v packet.View
+		if v.Parse(ip) != nil || v.Version != 4 || mtu >= v.Len {
+			return
+		}
+		ip = ip[:v.Len]
+		if _, whole, ok := fragments(t, ip, mtu); ok && !bytes.Equal(whole, ip[v.L4:]) {
+			t.Fatal("the fragments are not the packet")
+		}
+	})
 }
