@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -23,13 +24,13 @@ func peerAddress(ctx context.Context, conn *core.Connection) (netip.Addr, error)
 	defer cancel()
 	var last error
 	for _, text := range conn.RemoteAddrs {
-		if strings.HasPrefix(text, "%") || strings.ContainsAny(text, "/-*") && !isHostName(text) {
-			continue
-		}
 		if a, err := netip.ParseAddr(text); err == nil {
 			if !a.IsUnspecified() {
 				return a.Unmap(), nil
 			}
+			continue
+		}
+		if !isHostName(text) {
 			continue
 		}
 		addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", text)
@@ -47,9 +48,9 @@ func peerAddress(ctx context.Context, conn *core.Connection) (netip.Addr, error)
 	return netip.Addr{}, fmt.Errorf("`remote_addrs` has no address to call; it only says from whom to accept")
 }
 
-// isHostName tells a host name with a hyphen from a range.
+// isHostName tells a host name from an address, a prefix, a range and %any.
 func isHostName(s string) bool {
-	if strings.ContainsAny(s, "/*") {
+	if strings.ContainsAny(s, "/*") || strings.HasPrefix(s, "%") {
 		return false
 	}
 	first, _, _ := strings.Cut(s, "-")
@@ -131,8 +132,8 @@ func (h *hostNames) follow(catalog *atomic.Pointer[core.Catalog]) func(context.C
 func (h *hostNames) resolve(ctx context.Context, c *core.Catalog) {
 	known := map[string][]netip.Addr{}
 	for _, conn := range c.Connections {
-		for _, name := range append(append([]string{}, conn.LocalAddrs...), conn.RemoteAddrs...) {
-			if _, err := netip.ParseAddr(name); err == nil || strings.HasPrefix(name, "%") || !isHostName(name) {
+		for _, name := range slices.Concat(conn.LocalAddrs, conn.RemoteAddrs) {
+			if _, done := known[name]; done || !isHostName(name) {
 				continue
 			}
 			wait, cancel := context.WithTimeout(ctx, resolveTimeout)

@@ -8,6 +8,7 @@ import (
 	"github.com/goswan/goswan/crypto/secret"
 	"github.com/goswan/goswan/esp"
 	"github.com/goswan/goswan/esp/engine"
+	"github.com/goswan/goswan/esp/spd"
 	"github.com/goswan/goswan/ike/core"
 	"go.uber.org/zap"
 )
@@ -132,7 +133,8 @@ func reasonField(r *core.Reason) zap.Field {
 func (e *Endpoint) event(ev engine.Event) {
 	switch ev := ev.(type) {
 	case engine.Acquire:
-		e.acquire(childKey{ev.Policy.Conn, ev.Policy.Name}, flowSelectors(ev.Flow))
+		local, remote := spd.FromFlow(&ev.Flow)
+		e.acquire(childKey{ev.Policy.Conn, ev.Policy.Name}, core.Flow{Local: local, Remote: remote})
 	case engine.Expire:
 		e.ike.Expire(ev.ID, ev.Hard)
 	case engine.PeerMoved:

@@ -3,6 +3,7 @@ package goswan
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -10,7 +11,6 @@ import (
 
 	"github.com/goswan/goswan/esp/spd"
 	"github.com/goswan/goswan/ike/core"
-	"github.com/goswan/goswan/tun/packet"
 )
 
 // policies are the policies that stand without an SA: traps, which start a negotiation, and the passthrough and drop
@@ -34,6 +34,8 @@ type installedPolicy struct {
 	policy spd.Policy
 }
 
+func (in installedPolicy) key() childKey { return childKey{in.conn.Name, in.child.Name} }
+
 // Policy is an installed policy, for people.
 type Policy struct {
 	Conn, Child       string
@@ -42,19 +44,22 @@ type Policy struct {
 	LocalTS, RemoteTS []spd.TrafficSelector
 }
 
-// Policies lists the installed traps and shunts, by name.
-func (e *Endpoint) Policies() []Policy {
-	p := &e.policies
+// list is what is installed, by name.
+func (p *policies) list() []installedPolicy {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := make([]Policy, 0, len(p.installed))
-	for k, in := range p.installed {
+	return slices.SortedFunc(maps.Values(p.installed), func(a, b installedPolicy) int { return compareKeys(a.key(), b.key()) })
+}
+
+// Policies lists the installed traps and shunts, by name.
+func (e *Endpoint) Policies() []Policy {
+	var all []Policy
+	for _, in := range e.policies.list() {
 		all = append(all, Policy{
-			Conn: k.conn, Child: k.child, Mode: in.child.Mode.String(), Trap: in.policy.Action == spd.Trap,
+			Conn: in.conn.Name, Child: in.child.Name, Mode: in.child.Mode.String(), Trap: in.policy.Action == spd.Trap,
 			LocalTS: in.policy.LocalTS, RemoteTS: in.policy.RemoteTS,
 		})
 	}
-	slices.SortFunc(all, func(a, b Policy) int { return compareKeys(childKey{a.Conn, a.Child}, childKey{b.Conn, b.Child}) })
 	return all
 }
 
@@ -166,12 +171,7 @@ func (e *Endpoint) policyOf(ctx context.Context, conn *core.Connection, child *c
 }
 
 func hasDynamic(all []core.Selector) bool {
-	for _, s := range all {
-		if s.Dynamic {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(all, func(s core.Selector) bool { return s.Dynamic })
 }
 
 // fillDynamic puts an address where the configuration says `dynamic`.
@@ -180,7 +180,7 @@ func fillDynamic(all []core.Selector, addr netip.Addr) []spd.TrafficSelector {
 	for _, s := range all {
 		ts := s.TS
 		if s.Dynamic {
-			ts.Start, ts.End = addr, addr
+			ts = ts.WithAddr(addr)
 		}
 		out = append(out, ts)
 	}
@@ -206,16 +206,4 @@ func (e *Endpoint) acquire(k childKey, flow core.Flow) {
 		delete(p.starting, k)
 		p.mu.Unlock()
 	})
-}
-
-// flowSelectors are a packet's selectors as traffic selectors of one address and one port each (RFC 7296 §2.9).
-func flowSelectors(f packet.Flow) core.Flow {
-	selector := func(addr netip.Addr, port uint16) spd.TrafficSelector {
-		ts := spd.TrafficSelector{Protocol: f.Protocol, EndPort: 65535, Start: addr, End: addr}
-		if f.Ports != packet.PortsOpaque {
-			ts.StartPort, ts.EndPort = port, port
-		}
-		return ts
-	}
-	return core.Flow{Local: selector(f.Src, f.SrcPort), Remote: selector(f.Dst, f.DstPort)}
 }

@@ -85,14 +85,12 @@ func (p *places) find(loader config.Loader, conn *core.Connection) *core.Connect
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if there := p.catalog.Connection(conn.Name); config.Same(there, conn) {
-		return there
+	there := p.catalog.Connection(conn.Name)
+	if !config.Same(there, conn) && time.Since(p.read) >= placesAge {
+		p.load(loader)
+		there = p.catalog.Connection(conn.Name)
 	}
-	if time.Since(p.read) < placesAge {
-		return conn
-	}
-	p.load(loader)
-	if there := p.catalog.Connection(conn.Name); config.Same(there, conn) {
+	if config.Same(there, conn) {
 		return there
 	}
 	return conn
@@ -131,18 +129,12 @@ func (d *viciDaemon) IKESAs() []core.IKEStatus        { return d.e.IKESAs() }
 func (d *viciDaemon) Connections() []*core.Connection { return d.e.Catalog().Connections }
 
 func (d *viciDaemon) Policies() []vici.Policy {
-	p := &d.e.policies
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	var all []vici.Policy
-	for k, in := range p.installed {
+	for _, in := range d.e.policies.list() {
 		all = append(all, vici.Policy{
-			Conn: k.conn, Child: k.child, Reqid: in.policy.Reqid, Mode: in.child.Mode, LocalTS: in.child.LocalTS, RemoteTS: in.child.RemoteTS,
+			Conn: in.conn.Name, Child: in.child.Name, Reqid: in.policy.Reqid, Mode: in.child.Mode, LocalTS: in.child.LocalTS, RemoteTS: in.child.RemoteTS,
 		})
 	}
-	slices.SortFunc(all, func(a, b vici.Policy) int {
-		return compareKeys(childKey{a.Conn, a.Child}, childKey{b.Conn, b.Child})
-	})
 	return all
 }
 
