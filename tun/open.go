@@ -3,7 +3,9 @@ package tun
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -16,7 +18,12 @@ type Config struct {
 	Name string
 	// MTU is the device's MTU in octets; 1400 when 0, which with every suite fits ESP in UDP in IPv4 packets of 1500 octets.
 	MTU int
+	// Queues is how many queues are wanted, each for a goroutine of its own; 1 when 0. Only Linux has more than one.
+	Queues int
 }
+
+// MaxQueues is the most queues that Linux gives a device (MAX_TAP_QUEUES).
+const MaxQueues = 256
 
 // DefaultMTU is the MTU of a device when the configuration names none.
 const DefaultMTU = 1400
@@ -27,7 +34,7 @@ type Native struct {
 	name   string
 	mtu    atomic.Int64
 	meter  mtuMeter
-	queue  Queue
+	queues []Queue
 	super  bool // takes and gives super-packets
 
 	closeOnce sync.Once
@@ -49,24 +56,28 @@ func Open(c Config) (*Native, error) {
 	if c.MTU < 68 || c.MTU > 65535 {
 		return nil, fmt.Errorf("tun: an MTU of %d octets is not within 68 to 65535", c.MTU)
 	}
-	device, err := wgtun.CreateTUN(c.Name, c.MTU)
+	if c.Queues < 0 || c.Queues > MaxQueues {
+		return nil, fmt.Errorf("tun: %d queues are not within 1 to %d", c.Queues, MaxQueues)
+	}
+	c.Queues = max(c.Queues, 1)
+	device, err := create(c)
 	if err != nil {
 		return nil, fmt.Errorf("tun: create %s: %w", c.Name, explain(err))
 	}
 	n := &Native{device: device, drained: make(chan struct{})}
 	n.mtu.Store(int64(c.MTU))
-	if err := n.start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("tun: %s: %w", c.Name, err), device.Close())
+	if err := n.start(c.Queues); err != nil {
+		return nil, errors.Join(fmt.Errorf("tun: %s: %w", c.Name, err), n.closeQueues(), device.Close())
 	}
 	return n, nil
 }
 
-func (n *Native) start() error {
+func (n *Native) start(queues int) error {
 	var err error
 	if n.name, err = n.device.Name(); err != nil {
 		return err
 	}
-	if n.queue, n.super, err = openQueue(n.device, n.name); err != nil {
+	if n.queues, n.super, err = openQueues(n.device, n.name, queues); err != nil {
 		return err
 	}
 	if n.meter, err = openMeter(n.device, n.name); err != nil {
@@ -100,16 +111,31 @@ func (n *Native) MTU() int { return int(n.mtu.Load()) }
 func (n *Native) Offload() bool { return n.super }
 
 // Queues implements Device.
-func (n *Native) Queues() []Queue { return []Queue{n.queue} }
+func (n *Native) Queues() []Queue { return slices.Clone(n.queues) }
 
 // Close implements Device; it may be called more than once.
 func (n *Native) Close() error {
 	n.closeOnce.Do(func() {
-		if err := n.device.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		err := n.device.Close()
+		if errors.Is(err, os.ErrClosed) {
+			err = nil
+		}
+		if err = errors.Join(err, n.closeQueues()); err != nil {
 			n.closeErr = fmt.Errorf("tun: close %s: %w", n.name, err)
 		}
 	})
 	return n.closeErr
+}
+
+// closeQueues closes what the queues have beside the device, and ends reads under way.
+func (n *Native) closeQueues() error {
+	var errs []error
+	for _, q := range n.queues {
+		if c, ok := q.(io.Closer); ok {
+			errs = append(errs, c.Close())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // mtuMeter reads the device's MTU.

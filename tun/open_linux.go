@@ -4,13 +4,79 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	wgtun "golang.zx2c4.com/wireguard/tun"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/goswan/goswan/tun/poll"
 )
 
 const defaultName = "ipsec0"
+
+// openFD opens a queue of the interface, and makes it with its first.
+func openFD(name string, many bool) (int, error) {
+	ifr, err := unix.NewIfreq(name)
+	if err != nil {
+		return -1, err
+	}
+	flags := uint16(unix.IFF_TUN | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
+	if many {
+		flags |= unix.IFF_MULTI_QUEUE
+	}
+	ifr.SetUint16(flags)
+	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr); err != nil {
+		_ = unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// create makes the interface. Its file is blocking as long as Go might have it watched: see poll.File.
+func create(c Config) (wgtun.Device, error) {
+	fd, err := openFD(c.Name, c.Queues > 1)
+	if err != nil {
+		return nil, err
+	}
+	file := os.NewFile(uintptr(fd), "/dev/net/tun")
+	device, err := wgtun.CreateTUNFromFile(file, c.MTU)
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return device, nil
+}
+
+// openQueues takes the device's file for its first queue, and opens the others. They take super-packets.
+func openQueues(device wgtun.Device, name string, n int) (queues []Queue, super bool, err error) {
+	file, err := poll.Unwatched(device.File())
+	if err != nil {
+		return nil, true, err
+	}
+	q := newVnetQueue(name, file)
+	if err := q.inspect(); err != nil {
+		return nil, true, err
+	}
+	queues = append(queues, q)
+	for len(queues) < n {
+		fd, err := openFD(name, true)
+		if err != nil {
+			return queues, true, fmt.Errorf("queue %d of %d: %w", len(queues)+1, n, err)
+		}
+		file, err := poll.NewFile(fd, "/dev/net/tun")
+		if err != nil {
+			return queues, true, err
+		}
+		another := newVnetQueue(name, file)
+		another.uso = q.uso
+		queues = append(queues, another)
+	}
+	return queues, true, nil
+}
 
 // explain adds to a failure to create a device what usually is its reason.
 func explain(err error) error {

@@ -18,9 +18,11 @@ func explain(err error) error {
 	return err
 }
 
-// openQueue reads and writes single packets through wireguard's device.
-func openQueue(device wgtun.Device, _ string) (Queue, bool, error) {
-	return newBatchQueue(device), false, nil
+func create(c Config) (wgtun.Device, error) { return wgtun.CreateTUN(c.Name, c.MTU) }
+
+// openQueues reads and writes single packets through wireguard's device, which has one queue.
+func openQueues(device wgtun.Device, _ string, _ int) ([]Queue, bool, error) {
+	return []Queue{newBatchQueue(device)}, false, nil
 }
 
 // deviceMeter asks the device.

@@ -9,57 +9,43 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-	wgtun "golang.zx2c4.com/wireguard/tun"
 
 	"github.com/goswan/goswan/tun/packet"
+	"github.com/goswan/goswan/tun/poll"
 )
 
-// offloads are what wireguard's CreateTUN switches on: checksums and TCP always, UDP from Linux 6.2 on.
+// offloads are what wireguard's CreateTUNFromFile switches on: checksums and TCP always, UDP from Linux 6.2 on.
 const offloads = unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6 | unix.TUN_F_USO4 | unix.TUN_F_USO6
 
-// openQueue takes the device's file for a queue of super-packets; super is false for a device without virtio-net header.
-func openQueue(device wgtun.Device, name string) (queue Queue, super bool, err error) {
-	rc, err := device.File().SyscallConn()
-	if err != nil {
-		return nil, false, err
-	}
-	q := &vnetQueue{name: name, rc: rc}
+func newVnetQueue(name string, file *poll.File) *vnetQueue {
+	q := &vnetQueue{name: name, file: file}
 	q.in.try = q.in.tryRead
-	e := rc.Control(func(fd uintptr) { super, err = q.inspect(int(fd)) })
-	if err = errors.Join(e, err); err == nil && !super {
-		return newBatchQueue(device), false, nil
-	}
-	return q, super, err
+	return q
 }
 
-// inspect tells whether the file speaks as CreateTUN leaves it, and finds out whether it takes super-packets of UDP.
-func (q *vnetQueue) inspect(fd int) (super bool, err error) {
-	ifr, err := unix.NewIfreq(q.name)
-	if err != nil {
-		return false, err
+// inspect makes sure that the file speaks as we do, and finds out whether it takes super-packets of UDP.
+func (q *vnetQueue) inspect() error {
+	var n int
+	var failed error
+	err := q.file.Control(func(fd uintptr) {
+		n, failed = unix.IoctlGetInt(int(fd), unix.TUNGETVNETHDRSZ)
+		q.uso = unix.IoctlSetInt(int(fd), unix.TUNSETOFFLOAD, offloads) == nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case failed != nil:
+		return fmt.Errorf("TUNGETVNETHDRSZ: %w", failed)
+	case n != virtioLen:
+		return fmt.Errorf("a virtio-net header of %d octets, want %d", n, virtioLen)
 	}
-	if err := unix.IoctlIfreq(fd, unix.TUNGETIFF, ifr); err != nil {
-		return false, fmt.Errorf("TUNGETIFF: %w", err)
-	}
-	if ifr.Uint16()&unix.IFF_VNET_HDR == 0 {
-		return false, nil
-	}
-	n, err := unix.IoctlGetInt(fd, unix.TUNGETVNETHDRSZ)
-	if err != nil {
-		return false, fmt.Errorf("TUNGETVNETHDRSZ: %w", err)
-	}
-	if n != virtioLen {
-		return false, fmt.Errorf("a virtio-net header of %d octets, want %d", n, virtioLen)
-	}
-	q.uso = unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, offloads) == nil
-	return true, nil
+	return nil
 }
 
-// vnetQueue reads and writes super-packets straight on the device's file, which is non-blocking and waited for with
-// Go's poller.
+// vnetQueue reads and writes super-packets straight on the device's file.
 type vnetQueue struct {
 	name string
-	rc   syscall.RawConn
+	file *poll.File
 	uso  bool
 	in   vnetReader
 }
@@ -67,64 +53,82 @@ type vnetQueue struct {
 // vnetReader is what one read needs; it belongs to the one goroutine that reads.
 type vnetReader struct {
 	buf   []byte
-	idle  func()
 	n     int
 	errno syscall.Errno
-	try   func(fd uintptr) bool
+	try   func(fd uintptr)
 }
 
-// tryRead is one attempt; false means that nothing is waiting.
-func (r *vnetReader) tryRead(fd uintptr) bool {
+// tryRead is one attempt.
+func (r *vnetReader) tryRead(fd uintptr) {
 	for {
 		n, _, errno := unix.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&r.buf[0])), uintptr(len(r.buf)))
 		r.n, r.errno = int(n), errno
-		if errno == unix.EINTR {
-			continue
+		if errno != unix.EINTR {
+			return
 		}
-		if errno != unix.EAGAIN {
-			return true
-		}
-		if r.idle == nil {
-			return false
-		}
-		idle := r.idle
-		r.idle = nil
-		idle()
 	}
 }
 
 // Read implements Queue.
 func (q *vnetQueue) Read(s *packet.Super, idle func()) error {
-	s.Off = packet.Headroom
-	q.in.buf = s.Buf[s.Off-virtioLen : s.Off+packet.MaxPacket]
-	q.in.idle = idle
-	defer func() { q.in.buf, q.in.idle = nil, nil }()
 	for {
-		if err := q.rc.Read(q.in.try); err != nil {
-			return q.ended()
+		if ok, err := q.TryRead(s); ok || err != nil {
+			return err
 		}
-		if q.in.errno != 0 {
-			return q.readError(q.in.errno)
-		}
-		s.Len = q.in.n - virtioLen
-		if s.Len <= 0 {
+		if idle != nil {
+			idle()
+			idle = nil
 			continue
 		}
-		var err error
-		if s.GSO, err = decodeVirtio(q.in.buf, s.Bytes()); err == nil {
-			return nil
+		if q.file.WaitRead() != nil {
+			return os.ErrClosed
 		}
-		// Such a packet is none that can be sent on; the kernel makes no such.
 	}
 }
 
-// ended says why the poller waits no more: the file is closed, or the interface is being deleted under us, which makes
-// it a file that cannot be waited for.
-func (q *vnetQueue) ended() error {
-	if q.rc.Control(func(uintptr) {}) != nil {
-		return os.ErrClosed
+// TryRead implements Polled.
+func (q *vnetQueue) TryRead(s *packet.Super) (ok bool, err error) {
+	for {
+		q.in.into(s)
+		if q.file.Control(q.in.try) != nil {
+			return false, os.ErrClosed
+		}
+		if q.in.errno == unix.EAGAIN {
+			return false, nil
+		}
+		if ok, err := q.took(s); ok || err != nil {
+			return ok, err
+		}
 	}
-	return q.gone()
+}
+
+// SyscallConn implements Polled.
+func (q *vnetQueue) SyscallConn() (syscall.RawConn, error) { return q.file, nil }
+
+// Close closes the descriptor.
+func (q *vnetQueue) Close() error {
+	if err := q.file.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// into makes s what the next read fills.
+func (r *vnetReader) into(s *packet.Super) {
+	s.Off = packet.Headroom
+	r.buf = s.Buf[s.Off-virtioLen : s.Off+packet.MaxPacket]
+}
+
+// took makes s of what was read; ok is false for what is no packet that can be sent on, of which the kernel makes none.
+func (q *vnetQueue) took(s *packet.Super) (ok bool, err error) {
+	if q.in.errno != 0 {
+		return false, q.readError(q.in.errno)
+	}
+	if s.Len = q.in.n - virtioLen; s.Len <= 0 {
+		return false, nil
+	}
+	s.GSO, err = decodeVirtio(q.in.buf, s.Bytes())
+	return err == nil, nil
 }
 
 // gone is the error when the interface was deleted under us.
@@ -137,27 +141,25 @@ func (q *vnetQueue) readError(errno syscall.Errno) error {
 	return fmt.Errorf("tun: read %s: %w", q.name, errno)
 }
 
-// vnetWriter is what one write needs. It is reused, with its closures, so that writing allocates nothing.
+// vnetWriter is what one write needs. It is reused, with its closure, so that writing allocates nothing.
 type vnetWriter struct {
-	buf     []byte
-	errno   syscall.Errno
-	try     func(fd uintptr) bool
-	control func(fd uintptr)
+	buf   []byte
+	errno syscall.Errno
+	try   func(fd uintptr)
 }
 
 var vnetWriters = sync.Pool{New: func() any {
 	w := new(vnetWriter)
 	w.try = w.tryWrite
-	w.control = func(fd uintptr) { w.tryWrite(fd) }
 	return w
 }}
 
-// tryWrite is one attempt; false means that the device has no room now.
-func (w *vnetWriter) tryWrite(fd uintptr) bool {
+// tryWrite is one attempt.
+func (w *vnetWriter) tryWrite(fd uintptr) {
 	for {
 		_, _, w.errno = unix.RawSyscall(unix.SYS_WRITE, fd, uintptr(unsafe.Pointer(&w.buf[0])), uintptr(len(w.buf)))
 		if w.errno != unix.EINTR {
-			return w.errno != unix.EAGAIN
+			return
 		}
 	}
 }
@@ -199,9 +201,11 @@ func (q *vnetQueue) write(s *packet.Super) error {
 	w := vnetWriters.Get().(*vnetWriter)
 	w.buf = s.Buf[s.Off-virtioLen : s.Off+s.Len]
 	encodeVirtio(w.buf, s.GSO)
-	err := q.rc.Control(w.control)
-	if err == nil && w.errno == unix.EAGAIN {
-		err = q.rc.Write(w.try)
+	err := q.file.Control(w.try)
+	for err == nil && w.errno == unix.EAGAIN { // the device has no room now
+		if err = q.file.WaitWrite(); err == nil {
+			err = q.file.Control(w.try)
+		}
 	}
 	errno := w.errno
 	w.buf = nil

@@ -2,7 +2,11 @@
 // one file per operating system.
 package tun
 
-import "github.com/goswan/goswan/tun/packet"
+import (
+	"syscall"
+
+	"github.com/goswan/goswan/tun/packet"
+)
 
 // Device is a TUN device. Implementations: the host's (Open), tuntest.Device in memory, netstack.Device without root.
 type Device interface {
@@ -24,4 +28,13 @@ type Queue interface {
 	// Write writes one super-packet. Octets before s.Off may be overwritten (virtio-net header).
 	// A packet that the device refuses returns an error and is lost; after Close it is os.ErrClosed.
 	Write(s *packet.Super) error
+}
+
+// Polled is a Queue that can be waited for together with sockets (package poll).
+type Polled interface {
+	Queue
+	// TryRead is Read without waiting: ok is false when no super-packet is there.
+	TryRead(s *packet.Super) (ok bool, err error)
+	// SyscallConn is the queue's descriptor.
+	SyscallConn() (syscall.RawConn, error)
 }

@@ -4,6 +4,7 @@ package encap
 
 import (
 	"net/netip"
+	"syscall"
 
 	"github.com/goswan/goswan/tun/packet"
 )
@@ -41,6 +42,15 @@ type Conn interface {
 	// NATT says that this socket is a port-4500 socket: datagrams are ESP, or IKE behind the four zero octets of the
 	// non-ESP marker, or a keepalive. Otherwise each datagram is IKE.
 	NATT() bool
+}
+
+// Polled is a Conn that can be waited for together with others (package tun/poll).
+type Polled interface {
+	Conn
+	// TryRead is Read without waiting: ok is false when no train is there.
+	TryRead(t *packet.Train) (ok bool, err error)
+	// SyscallConn is the socket's descriptor.
+	SyscallConn() (syscall.RawConn, error)
 }
 
 // Kind is what a datagram on a port-4500 socket is.

@@ -138,7 +138,7 @@ func TestAFullBufferIsWaitedFor(t *testing.T) {
 func fill(t *testing.T, s *linuxSocket, to netip.AddrPort) {
 	t.Helper()
 	var err error
-	e := s.rc.Control(func(fd uintptr) {
+	e := s.file.Control(func(fd uintptr) {
 		for err == nil {
 			err = unix.Sendto(int(fd), make([]byte, 500), unix.MSG_DONTWAIT, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())})
 		}

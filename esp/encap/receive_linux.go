@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/goswan/goswan/tun/packet"
+	"github.com/goswan/goswan/tun/poll"
 )
 
 // receiver is what one read needs and the kernel writes; it belongs to the one goroutine that reads the socket.
@@ -21,10 +22,11 @@ type receiver struct {
 	hdr  unix.Msghdr
 	iov  unix.Iovec
 
-	idle  func()
 	n     int
 	errno syscall.Errno
-	try   func(fd uintptr) bool
+	try   func(fd uintptr)
+	// faults is how many reads in a row failed for reasons unknown to us.
+	faults int
 
 	rest *packet.Train // datagrams beyond MaxCars, kept for the next read; nil until the first time
 	zone zone
@@ -32,36 +34,54 @@ type receiver struct {
 
 func (r *receiver) init() { r.try = r.tryReceive }
 
-// read reads the next train.
-func (r *receiver) read(rc syscall.RawConn, port uint16, t *packet.Train, idle func()) error {
-	if r.rest != nil && r.rest.Len > 0 {
-		r.takeRest(t)
-		return nil
-	}
-	r.iov.Base = &t.Buf[0]
-	r.iov.SetLen(min(len(t.Buf), 1<<16))
-	r.idle = idle
-	defer func() { r.iov.Base, r.idle = nil, nil }()
-	for faults := 0; ; {
-		if err := rc.Read(r.try); err != nil {
-			return net.ErrClosed
+// tryRead reads the next train; ok is false when nothing is there.
+func (r *receiver) tryRead(file *poll.File, port uint16, t *packet.Train) (ok bool, err error) {
+	for {
+		r.into(t)
+		if r.errno = 0; !r.kept() {
+			if err := file.Control(r.try); err != nil {
+				return false, net.ErrClosed
+			}
 		}
-		switch {
-		case r.errno == 0 && r.n > 0:
-			r.fill(t, port)
-			return nil
-		case r.errno == 0 || icmp(r.errno):
-			// an empty datagram, or an error that came back for something sent
-		case faults == maxFaults:
-			return fmt.Errorf("encap: receive: %w", r.errno)
-		default:
-			faults++
+		if r.errno == unix.EAGAIN {
+			return false, nil
+		}
+		if ok, err := r.took(t, port); ok || err != nil {
+			return ok, err
 		}
 	}
 }
 
-// tryReceive is one attempt; false means that nothing is waiting.
-func (r *receiver) tryReceive(fd uintptr) bool {
+// into makes t what the next read fills.
+func (r *receiver) into(t *packet.Train) {
+	r.iov.Base = &t.Buf[0]
+	r.iov.SetLen(min(len(t.Buf), 1<<16))
+}
+
+// kept says that an earlier read left datagrams.
+func (r *receiver) kept() bool { return r.rest != nil && r.rest.Len > 0 }
+
+// took makes t of what was read; ok is false for an empty datagram and for an error that came back for something sent.
+func (r *receiver) took(t *packet.Train, port uint16) (ok bool, err error) {
+	switch {
+	case r.kept():
+		r.takeRest(t)
+	case r.errno == 0 && r.n > 0:
+		r.fill(t, port)
+	case r.errno == 0 || icmp(r.errno):
+		return false, nil
+	case r.faults == maxFaults:
+		return false, fmt.Errorf("encap: receive: %w", r.errno)
+	default:
+		r.faults++
+		return false, nil
+	}
+	r.faults = 0
+	return true, nil
+}
+
+// tryReceive is one attempt.
+func (r *receiver) tryReceive(fd uintptr) {
 	for {
 		r.hdr = unix.Msghdr{
 			Name: (*byte)(unsafe.Pointer(&r.name)), Namelen: unix.SizeofSockaddrInet6,
@@ -71,18 +91,9 @@ func (r *receiver) tryReceive(fd uintptr) bool {
 		r.hdr.SetControllen(len(r.ctl) * 8)
 		n, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&r.hdr)), unix.MSG_DONTWAIT)
 		r.n, r.errno = int(n), errno
-		if errno == unix.EINTR {
-			continue
+		if errno != unix.EINTR {
+			return
 		}
-		if errno != unix.EAGAIN {
-			return true
-		}
-		if r.idle == nil {
-			return false
-		}
-		idle := r.idle
-		r.idle = nil
-		idle()
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/goswan/goswan/tun/packet"
+	"github.com/goswan/goswan/tun/poll"
 )
 
 // sender is what one send needs and the kernel reads: message headers, address, ancillary data. It is reused, with its
@@ -30,9 +31,8 @@ type sender struct {
 	// next and count are the messages of many that are still to be sent; count 0 means hdr is to be sent instead.
 	next, count int
 
-	errno   syscall.Errno
-	try     func(fd uintptr) bool
-	control func(fd uintptr)
+	errno syscall.Errno
+	try   func(fd uintptr)
 }
 
 // mmsghdr is struct mmsghdr of sendmmsg(2).
@@ -44,7 +44,6 @@ type mmsghdr struct {
 var senders = sync.Pool{New: func() any {
 	x := new(sender)
 	x.try = x.trySend
-	x.control = func(fd uintptr) { x.trySend(fd) }
 	return x
 }}
 
@@ -136,7 +135,7 @@ func (x *sender) message(iov *unix.Iovec) unix.Msghdr {
 }
 
 // whole sends the train with one sendmsg, cut by the kernel into its datagrams (UDP_SEGMENT).
-func (x *sender) whole(rc syscall.RawConn, t *packet.Train) error {
+func (x *sender) whole(file *poll.File, t *packet.Train) error {
 	before := x.ctlLen
 	if t.Count() > 1 {
 		size := x.append(unix.IPPROTO_UDP, unix.UDP_SEGMENT, 2)
@@ -146,13 +145,13 @@ func (x *sender) whole(rc syscall.RawConn, t *packet.Train) error {
 	x.iov.SetLen(t.Len)
 	x.hdr = x.message(&x.iov)
 	x.next, x.count = 0, 0
-	err := x.run(rc, t)
+	err := x.run(file, t)
 	x.ctlLen = before
 	return err
 }
 
 // each sends the train's datagrams with sendmmsg.
-func (x *sender) each(rc syscall.RawConn, t *packet.Train) error {
+func (x *sender) each(file *poll.File, t *packet.Train) error {
 	for at := 0; at < t.Count(); at += len(x.many) {
 		x.next, x.count = 0, min(t.Count()-at, len(x.many))
 		for i := range x.count {
@@ -161,7 +160,7 @@ func (x *sender) each(rc syscall.RawConn, t *packet.Train) error {
 			x.iovs[i].SetLen(len(d))
 			x.many[i].hdr = x.message(&x.iovs[i])
 		}
-		if err := x.run(rc, t); err != nil {
+		if err := x.run(file, t); err != nil {
 			return err
 		}
 	}
@@ -169,19 +168,21 @@ func (x *sender) each(rc syscall.RawConn, t *packet.Train) error {
 }
 
 // run sends what whole or each prepared and waits for room when the socket's buffer is full.
-func (x *sender) run(rc syscall.RawConn, t *packet.Train) error {
-	err := rc.Control(x.control)
-	if err == nil && x.errno == unix.EAGAIN {
-		err = rc.Write(x.try)
+func (x *sender) run(file *poll.File, t *packet.Train) error {
+	err := file.Control(x.try)
+	for err == nil && x.errno == unix.EAGAIN {
+		if err = file.WaitWrite(); err == nil {
+			err = file.Control(x.try)
+		}
 	}
 	if err != nil {
-		return err
+		return net.ErrClosed
 	}
 	return x.err(t)
 }
 
-// trySend is one attempt; false means that the socket has no room now.
-func (x *sender) trySend(fd uintptr) bool {
+// trySend is one attempt.
+func (x *sender) trySend(fd uintptr) {
 	for try := 0; ; try++ {
 		n := 0
 		if n, x.errno = x.call(fd); x.errno == 0 {
@@ -189,13 +190,13 @@ func (x *sender) trySend(fd uintptr) bool {
 			if x.next < x.count {
 				continue
 			}
-			return true
+			return
 		}
 		// An ICMP error for an earlier datagram is reported once and says nothing about this one.
 		if again := x.errno == unix.EINTR || x.errno == unix.ECONNREFUSED; again && try < packet.MaxCars+8 {
 			continue
 		}
-		return x.errno != unix.EAGAIN
+		return
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/goswan/goswan/tun/packet"
+	"github.com/goswan/goswan/tun/poll"
 )
 
 // prepare sets the options of a socket before it is bound. What the host does not permit and we can live without is
@@ -74,11 +75,9 @@ func mark(rc syscall.RawConn, mark uint32) error {
 	})
 }
 
-// linuxSocket reads and writes trains: recvmsg with UDP_GRO, sendmsg with UDP_SEGMENT, straight on the descriptor,
-// waiting with Go's poller.
+// linuxSocket reads and writes trains: recvmsg with UDP_GRO, sendmsg with UDP_SEGMENT, straight on the descriptor.
 type linuxSocket struct {
-	conn *net.UDPConn
-	rc   syscall.RawConn
+	file *poll.File
 	natt bool
 	port uint16
 	in   receiver
@@ -91,12 +90,27 @@ type linuxSocket struct {
 // aloneFor is the number of trains after which UDP_SEGMENT is tried again.
 const aloneFor = 4096
 
+// openSocket takes the descriptor away from Go's poller.
 func openSocket(c *net.UDPConn, natt bool, _ Config) (socket, error) {
+	port := c.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 	rc, err := c.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	s := &linuxSocket{conn: c, rc: rc, natt: natt, port: c.LocalAddr().(*net.UDPAddr).AddrPort().Port()}
+	var fd int
+	var failed error
+	err = rc.Control(func(x uintptr) { fd, failed = unix.FcntlInt(x, unix.F_DUPFD_CLOEXEC, 0) })
+	if err = errors.Join(err, failed); err != nil {
+		return nil, err
+	}
+	file, err := poll.NewFile(fd, "udp")
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Close(); err != nil { // the socket lives on in its copy
+		return nil, errors.Join(err, file.Close())
+	}
+	s := &linuxSocket{file: file, natt: natt, port: port}
 	s.in.init()
 	return s, nil
 }
@@ -104,30 +118,50 @@ func openSocket(c *net.UDPConn, natt bool, _ Config) (socket, error) {
 // NATT implements Conn.
 func (s *linuxSocket) NATT() bool { return s.natt }
 
-func (s *linuxSocket) close() error { return s.conn.Close() }
+func (s *linuxSocket) close() error { return s.file.Close() }
 
 // Read implements Conn.
 func (s *linuxSocket) Read(t *packet.Train, idle func()) error {
-	return s.in.read(s.rc, s.port, t, idle)
+	for {
+		if ok, err := s.TryRead(t); ok || err != nil {
+			return err
+		}
+		if idle != nil {
+			idle()
+			idle = nil
+			continue
+		}
+		if err := s.file.WaitRead(); err != nil {
+			return err
+		}
+	}
 }
+
+// TryRead implements Polled.
+func (s *linuxSocket) TryRead(t *packet.Train) (ok bool, err error) {
+	return s.in.tryRead(s.file, s.port, t)
+}
+
+// SyscallConn implements Polled.
+func (s *linuxSocket) SyscallConn() (syscall.RawConn, error) { return s.file, nil }
 
 func (s *linuxSocket) send(t *packet.Train) error {
 	x := senders.Get().(*sender)
 	defer x.free()
 	x.prepare(t)
 	if t.Count() == 1 {
-		return x.whole(s.rc, t)
+		return x.whole(s.file, t)
 	}
 	slot := &s.alone[class(t.Remote.Addr())]
 	if left := slot.Load(); left > 0 {
 		slot.CompareAndSwap(left, left-1)
-		return x.each(s.rc, t)
+		return x.each(s.file, t)
 	}
-	err := x.whole(s.rc, t)
+	err := x.whole(s.file, t)
 	if !x.segmentsRefused() {
 		return err
 	}
-	err = x.each(s.rc, t)
+	err = x.each(s.file, t)
 	if err == nil {
 		slot.Store(aloneFor)
 	}

@@ -4,8 +4,8 @@
 //	out  tun.Queue.Read ─▶ parse ─▶ spd match ─▶ SA ─▶ Seal from the super-packet into the train ─▶ encap.Write
 //	in   encap.Read ─▶ split ─▶ SA of the SPI ─▶ Open behind the packet before ─▶ selectors ─▶ one tun.Queue.Write
 //
-// One goroutine for each TUN queue and one for each socket carry a train from read to write. Neither allocates, and a lock is
-// taken only once per train: that of its SA.
+// On Linux one goroutine, a lane, serves a TUN queue and its sockets; elsewhere one goroutine serves each queue and each socket.
+// It carries a train from read to write, allocates nothing, and takes a lock only once per train: that of its SA.
 //
 // Policies: what SetPolicies was given, and one protect policy for each set of outbound SAs of the same Reqid and selectors,
 // of which the newest SA is used (package sad). A packet that matches none is dropped. What a bypass policy matches must not enter
@@ -114,12 +114,16 @@ func (e *Engine) Run(parent context.Context) error {
 			cancel(ErrClosed)
 		})
 	}
-	queues := e.config.Device.Queues()
-	for _, q := range queues {
-		start(newSender(e, q).run)
-	}
-	for i, c := range e.config.Transport.Conns() {
-		start(newReceiver(e, c, queues[i%len(queues)]).run)
+	lanes, err := e.newLanes()
+	switch {
+	case err != nil:
+		cancel(err)
+	case lanes != nil:
+		for _, l := range lanes {
+			start(l.run)
+		}
+	default:
+		e.startApart(start)
 	}
 	events := make(chan struct{})
 	go func() {
@@ -127,14 +131,29 @@ func (e *Engine) Run(parent context.Context) error {
 		e.events.deliver(ctx.Done(), e.config.Events)
 	}()
 	<-ctx.Done()
-	err := errors.Join(e.config.Device.Close(), e.config.Transport.Close())
+	for _, l := range lanes {
+		l.set.Stop()
+	}
+	err = errors.Join(e.config.Device.Close(), e.config.Transport.Close())
 	loops.Wait()
+	closeLanes(lanes)
 	<-events
 	e.wipe()
 	if parent.Err() == nil {
 		err = errors.Join(context.Cause(ctx), err)
 	}
 	return err
+}
+
+// startApart starts a goroutine for each queue and each socket.
+func (e *Engine) startApart(start func(func() error)) {
+	queues := e.config.Device.Queues()
+	for _, q := range queues {
+		start(newSender(e, q).run)
+	}
+	for i, c := range e.config.Transport.Conns() {
+		start(newReceiver(e, c, queues[i%len(queues)]).run)
+	}
 }
 
 // wipe ends all SAs.

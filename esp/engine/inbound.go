@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/binary"
+	"runtime"
 	"slices"
 
 	"github.com/goswan/goswan/esp"
@@ -39,11 +40,16 @@ func (l *receiver) run() error {
 		if err := l.conn.Read(l.train, idle); err != nil {
 			return err
 		}
-		for i := range l.train.Count() {
-			l.datagram(l.train.Datagram(i))
-		}
-		l.release()
+		l.datagrams()
 	}
+}
+
+// datagrams takes the train apart.
+func (l *receiver) datagrams() {
+	for i := range l.train.Count() {
+		l.datagram(l.train.Datagram(i))
+	}
+	l.release()
 }
 
 // datagram tells ESP from IKE (RFC 3948 §2, RFC 7296 §2.23).
@@ -67,6 +73,8 @@ func (l *receiver) ike(d []byte) {
 	l.release() // the callee may want to remove it
 	if l.engine.config.IKE != nil {
 		l.engine.config.IKE(l.train.Local, l.train.Remote, slices.Clone(d))
+		// Whom that woke is to run here and now: a lane may keep its processor while it sleeps.
+		runtime.Gosched()
 	}
 }
 
