@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -395,5 +396,85 @@ func TestReadAndWriteDoNotAllocate(t *testing.T) {
 	})
 	if allocs != 0 {
 		t.Errorf("reading and writing a packet allocates %v times, want 0", allocs)
+	}
+}
+
+func TestQueuesShareTheFlows(t *testing.T) {
+	const queues, flows = 3, 48
+	n := testns.New(t)
+	d := openIn(t, n, Config{Name: "gstun0", Queues: queues}, "10.77.0.1/24")
+	if got := len(d.Queues()); got != queues {
+		t.Fatalf("%d queues, want %d", got, queues)
+	}
+	for i := range flows {
+		if _, err := udpIn(t, n, fmt.Sprintf("10.77.0.1:%d", 7000+i), "10.77.0.2:9000").Write([]byte("question")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The kernel hands a packet to its queue within the write.
+	s, total, used := packet.NewSuper(), 0, 0
+	for _, q := range d.Queues() {
+		before := total
+		for {
+			ok, err := q.(Polled).TryRead(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !ok {
+				break
+			}
+			if bytes.HasSuffix(s.Bytes(), []byte("question")) {
+				total++
+			}
+		}
+		if total > before {
+			used++
+		}
+	}
+	if total != flows || used < 2 {
+		t.Errorf("%d datagrams came in %d queues, want %d in several", total, used, flows)
+	}
+}
+
+// Another process must not be given a queue of our interface.
+func TestQueuesAreNotShared(t *testing.T) {
+	n := testns.New(t)
+	openIn(t, n, Config{Name: "gstun0", Queues: 2})
+	for _, queues := range []int{1, 2} {
+		n.Do(t, func() error {
+			d, err := Open(Config{Name: "gstun0", Queues: queues})
+			if err == nil {
+				_ = d.Close()
+			}
+			if err == nil || queues > 1 && !strings.Contains(err.Error(), "another process") {
+				t.Errorf("a second device of the same name with %d queues: %v", queues, err)
+			}
+			return nil
+		})
+	}
+}
+
+func TestTooManyQueues(t *testing.T) {
+	for _, queues := range []int{-1, MaxQueues + 1} {
+		if _, err := Open(Config{Name: "gstun0", Queues: queues}); err == nil || !strings.Contains(err.Error(), "queues") {
+			t.Errorf("%d queues: %v", queues, err)
+		}
+	}
+}
+
+func TestCloseUnblocksReadsOfEveryQueue(t *testing.T) {
+	n := testns.New(t)
+	d := openIn(t, n, Config{Name: "gstun0", Queues: 3}, "10.77.0.1/24")
+	errs := make(chan error)
+	for _, q := range d.Queues() {
+		go func() { errs <- q.Read(packet.NewSuper(), nil) }()
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	for range d.Queues() {
+		if err := <-errs; !errors.Is(err, os.ErrClosed) {
+			t.Errorf("a read ended with %v after Close, want os.ErrClosed", err)
+		}
 	}
 }

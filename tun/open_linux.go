@@ -15,15 +15,19 @@ import (
 
 const defaultName = "ipsec0"
 
+// How a queue is opened. A second process that asks for one of many would be given another queue of the same interface, so
+// whoever makes one insists on making it.
+const (
+	onlyQueue    = unix.IFF_TUN | unix.IFF_NO_PI | unix.IFF_VNET_HDR
+	anotherQueue = onlyQueue | unix.IFF_MULTI_QUEUE
+	firstOfMany  = anotherQueue | unix.IFF_TUN_EXCL
+)
+
 // openFD opens a queue of the interface, and makes it with its first.
-func openFD(name string, many bool) (int, error) {
+func openFD(name string, flags uint16) (int, error) {
 	ifr, err := unix.NewIfreq(name)
 	if err != nil {
 		return -1, err
-	}
-	flags := uint16(unix.IFF_TUN | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
-	if many {
-		flags |= unix.IFF_MULTI_QUEUE
 	}
 	ifr.SetUint16(flags)
 	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC, 0)
@@ -39,7 +43,11 @@ func openFD(name string, many bool) (int, error) {
 
 // create makes the interface. Its file is blocking as long as Go might have it watched: see poll.File.
 func create(c Config) (wgtun.Device, error) {
-	fd, err := openFD(c.Name, c.Queues > 1)
+	flags := uint16(onlyQueue)
+	if c.Queues > 1 {
+		flags = firstOfMany
+	}
+	fd, err := openFD(c.Name, flags)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +71,7 @@ func openQueues(device wgtun.Device, name string, n int) (queues []Queue, super 
 	}
 	queues = append(queues, q)
 	for len(queues) < n {
-		fd, err := openFD(name, true)
+		fd, err := openFD(name, anotherQueue)
 		if err != nil {
 			return queues, true, fmt.Errorf("queue %d of %d: %w", len(queues)+1, n, err)
 		}

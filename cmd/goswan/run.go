@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -25,7 +26,7 @@ import (
 // runOptions are the options of `goswan run`.
 type runOptions struct {
 	dir, vici, tun, keylog, stateDir string
-	mtu                              int
+	mtu, queues                      int
 	logFormat, logLevel              string
 }
 
@@ -49,12 +50,16 @@ STRONGSWAN_CONF), and takes commands on a vici socket, from goswan's own command
 	f.StringVar(&o.vici, "vici", "", "URI of the control socket (default from strongswan.conf, or "+config.DefaultSocket+")")
 	f.StringVar(&o.tun, "tun", "", "name of the TUN device (default ipsec0)")
 	f.IntVar(&o.mtu, "mtu", 0, fmt.Sprintf("MTU of the TUN device in octets (default %d)", tun.DefaultMTU))
+	f.IntVar(&o.queues, "queues", queues(runtime.GOMAXPROCS(0)), "TUN queues, each carried by a goroutine with sockets of its own; Linux only")
 	f.StringVar(&o.keylog, "keylog", "", "write Wireshark's key tables into this directory: whoever reads them reads the traffic")
 	f.StringVar(&o.stateDir, "state-dir", route.DefaultStateDir, "where it is written down what is put on the host")
 	f.StringVar(&o.logFormat, "log-format", "console", "console or json")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	return c
 }
+
+// queues is how many TUN queues so many processors carry: each may keep one busy, and IKE and the host's own work want some too.
+func queues(processors int) int { return max(1, min(processors/2, 16)) }
 
 // swanctlDir is where swanctl.conf is looked for.
 func swanctlDir() string { return config.Dir() }
@@ -117,8 +122,8 @@ func (o *runOptions) endpoint(charon *config.Charon, catalog *core.Catalog, log 
 			HalfOpen: charon.HalfOpenLimit, IKESAs: charon.IKESALimit, InitiatorOnly: charon.InitiatorOnly,
 		},
 		SeparateIKESAs: !charon.ReuseIKESA,
-		TUN:            tun.Config{Name: name, MTU: o.mtu},
-		Sockets:        encap.Config{Port: charon.Port, PortNATT: charon.PortNATT, Mark: route.DefaultMark},
+		TUN:            tun.Config{Name: name, MTU: o.mtu, Queues: o.queues},
+		Sockets:        encap.Config{Port: charon.Port, PortNATT: charon.PortNATT, Mark: route.DefaultMark, Lanes: o.queues},
 		KeyLog:         o.keylog, Log: log,
 	}
 	if charon.InstallRoutes {

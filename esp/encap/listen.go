@@ -27,6 +27,9 @@ type Config struct {
 	// DontFragment sets DF on what is sent: what does not fit the path is refused with ErrTooBig. Otherwise the host
 	// and IPv4 routers may fragment it (RFC 4301 §8.1 leaves the choice). Linux only.
 	DontFragment bool
+	// Lanes is how many sockets share the NAT-T port of each address, each to be read by a goroutine of its own; 1 when 0. The host
+	// gives all datagrams of one peer to the same one. Linux only.
+	Lanes int
 }
 
 // UDP is the host's sockets; it implements Transport.
@@ -44,7 +47,8 @@ var _ Transport = (*UDP)(nil)
 // bound is a socket and the address it is bound to, the unspecified one for all of a family.
 type bound struct {
 	socket
-	addr netip.Addr
+	addr   netip.Addr
+	shares int // of the first of those that share a port: how many they are, itself included, one after the other
 }
 
 // socket is one UDP socket, as the operating system's file makes it.
@@ -68,6 +72,7 @@ func listen(c Config, open opener) (*UDP, error) {
 	if c.Buffer == 0 {
 		c.Buffer = 7 << 20
 	}
+	c.Lanes = max(c.Lanes, 1)
 	u := &UDP{config: c, marked: c.Mark != 0}
 	var err error
 	if u.port, err = u.openPort(c.Port, false, open); err == nil {
@@ -105,10 +110,9 @@ func (u *UDP) openAll(port uint16, natt bool, open opener) (uint16, error) {
 	}
 	var errs []error
 	for _, addr := range addrs {
-		s, got, err := u.open(addr, port, natt, open)
+		got, err := u.openLanes(addr, port, natt, open)
 		switch {
 		case err == nil:
-			u.sockets = append(u.sockets, bound{s, addr})
 			port = got
 		case anywhere && hostLacksFamily(err):
 			errs = append(errs, err) // a host without IPv6, or without IPv4
@@ -122,7 +126,33 @@ func (u *UDP) openAll(port uint16, natt bool, open opener) (uint16, error) {
 	return port, nil
 }
 
-func (u *UDP) open(addr netip.Addr, port uint16, natt bool, open opener) (socket, uint16, error) {
+// openLanes opens the sockets that share a port. The first is bound alone, so that a port of another process is found out, and lets
+// the others in.
+func (u *UDP) openLanes(addr netip.Addr, port uint16, natt bool, open opener) (got uint16, err error) {
+	s, got, err := u.open(addr, port, natt, false, open)
+	if err != nil {
+		return 0, err
+	}
+	first := len(u.sockets)
+	u.sockets = append(u.sockets, bound{s, addr, 1})
+	if !natt || u.config.Lanes == 1 {
+		return got, nil
+	}
+	if sharable, err := share(s); err != nil || !sharable {
+		return got, err
+	}
+	for u.sockets[first].shares < u.config.Lanes {
+		s, _, err := u.open(addr, got, natt, true, open)
+		if err != nil {
+			return 0, err
+		}
+		u.sockets = append(u.sockets, bound{s, addr, 1})
+		u.sockets[first].shares++
+	}
+	return got, nil
+}
+
+func (u *UDP) open(addr netip.Addr, port uint16, natt, shared bool, open opener) (socket, uint16, error) {
 	addr = addr.Unmap()
 	network := "udp4"
 	if addr.Is6() {
@@ -131,7 +161,7 @@ func (u *UDP) open(addr netip.Addr, port uint16, natt bool, open opener) (socket
 	var refused []string
 	lc := net.ListenConfig{Control: func(_, _ string, rc syscall.RawConn) error {
 		var err error
-		refused, err = prepare(rc, addr.Is6(), u.config)
+		refused, err = prepare(rc, addr.Is6(), shared, u.config)
 		return err
 	}}
 	pc, err := lc.ListenPacket(context.Background(), network, netip.AddrPortFrom(addr, port).String())
@@ -193,21 +223,39 @@ func (u *UDP) from(local, remote netip.Addr, natt bool) (socket, error) {
 		return nil, errors.New("encap: no destination address")
 	}
 	known := local.IsValid() && !local.IsUnspecified()
-	var any socket
-	for i := range u.sockets {
+	any := -1
+	for i := 0; i < len(u.sockets); i += u.sockets[i].shares {
 		s := &u.sockets[i]
 		switch {
 		case s.NATT() != natt || s.addr.Is4() != remote.Is4():
 		case known && s.addr == local:
-			return s.socket, nil
-		case any == nil && (s.addr.IsUnspecified() || !known):
-			any = s.socket
+			return u.share(i, remote), nil
+		case any < 0 && (s.addr.IsUnspecified() || !known):
+			any = i
 		}
 	}
-	if any == nil {
+	if any < 0 {
 		return nil, ErrNoAddress
 	}
-	return any, nil
+	return u.share(any, remote), nil
+}
+
+// share is the one towards remote of the sockets that share the port of the i-th.
+func (u *UDP) share(i int, remote netip.Addr) socket {
+	if n := u.sockets[i].shares; n > 1 {
+		i += int(class(remote)) % n
+	}
+	return u.sockets[i].socket
+}
+
+// class spreads destinations over a few classes.
+func class(a netip.Addr) uint8 {
+	b := a.As16()
+	var h uint32 = 2166136261
+	for _, octet := range b[8:] {
+		h = (h ^ uint32(octet)) * 16777619
+	}
+	return uint8(h ^ h>>8 ^ h>>16)
 }
 
 // SendIKE implements Transport.

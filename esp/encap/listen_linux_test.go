@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -235,4 +236,66 @@ func BenchmarkTrainOverLoopback(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.N*46)/time.Since(start).Seconds(), "datagrams/s")
+}
+
+func TestLanesShareThePort(t *testing.T) {
+	const lanes, peers = 4, 64
+	u := listenFor(t, Config{Lanes: lanes}, openSocket)
+	var conns []Conn
+	for _, c := range u.Conns() {
+		if s := c.(*linuxSocket); s.NATT() && s.port == u.portNATT {
+			conns = append(conns, c)
+		}
+	}
+	if len(conns)%lanes != 0 || len(u.Conns()) <= lanes {
+		t.Fatalf("%d sockets of which %d are of the NAT-T port, want %d for each family", len(u.Conns()), len(conns), lanes)
+	}
+	for range peers {
+		p := listenFor(t, Config{Addresses: []netip.Addr{loopback(false)}}, openSocket)
+		for range 3 {
+			if err := p.Write(train(netip.AddrPort{}, netip.AddrPortFrom(loopback(false), u.portNATT), 10, 2)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	total, used := 0, 0
+	seen := map[netip.AddrPort]int{}
+	for i, c := range conns {
+		got := packet.NewTrain()
+		n := 0
+		for {
+			ok, err := c.(Polled).TryRead(got)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !ok {
+				break
+			}
+			if was, there := seen[got.Remote]; there && was != i {
+				t.Errorf("datagrams of %v came to two lanes", got.Remote)
+			}
+			seen[got.Remote] = i
+			n += got.Count()
+		}
+		if total += n; n > 0 {
+			used++
+		}
+	}
+	if total != peers*6 || used < 2 {
+		t.Errorf("%d datagrams came to %d lanes, want %d to several", total, used, peers*6)
+	}
+}
+
+func TestLanesFindOutAnotherDaemon(t *testing.T) {
+	u := listenFor(t, Config{Lanes: 3}, openSocket)
+	for _, theirs := range []int{1, 3} {
+		_, err := Listen(Config{Port: u.port, PortNATT: u.portNATT, Lanes: theirs})
+		if err == nil || !strings.Contains(err.Error(), "another IKE daemon") {
+			t.Errorf("a second daemon with %d lanes on the same ports: %v", theirs, err)
+		}
+		_, err = Listen(Config{PortNATT: u.portNATT, Lanes: theirs})
+		if err == nil || !strings.Contains(err.Error(), "another IKE daemon") {
+			t.Errorf("a second daemon with %d lanes on the same NAT-T port: %v", theirs, err)
+		}
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -17,9 +16,11 @@ import (
 
 // prepare sets the options of a socket before it is bound. What the host does not permit and we can live without is
 // returned as sentences.
-func prepare(rc syscall.RawConn, v6 bool, c Config) (refused []string, err error) {
+func prepare(rc syscall.RawConn, v6, shared bool, c Config) (refused []string, err error) {
 	e := rc.Control(func(fd uintptr) {
-		refused, err = prepareFD(int(fd), v6, c)
+		if refused, err = prepareFD(int(fd), v6, c); err == nil && shared {
+			err = sharePort(int(fd))
+		}
 	})
 	return refused, errors.Join(e, err)
 }
@@ -56,6 +57,25 @@ func prepareFD(fd int, v6 bool, c Config) (refused []string, err error) {
 		return nil, fmt.Errorf("IP_MTU_DISCOVER: %w", e)
 	}
 	return refused, nil
+}
+
+// share lets other sockets of this user bind the socket's port; ok is false where that cannot be.
+func share(s socket) (ok bool, err error) {
+	l, ok := s.(*linuxSocket)
+	if !ok {
+		return false, nil
+	}
+	if e := l.file.Control(func(fd uintptr) { err = sharePort(int(fd)) }); e != nil {
+		return true, e
+	}
+	return true, err
+}
+
+func sharePort(fd int) error {
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+		return fmt.Errorf("SO_REUSEPORT: %w", err)
+	}
+	return nil
 }
 
 // buffer asks for a socket buffer, beyond the host's limit where we may.
@@ -166,16 +186,6 @@ func (s *linuxSocket) send(t *packet.Train) error {
 		slot.Store(aloneFor)
 	}
 	return err
-}
-
-// class spreads destinations over the slots of alone.
-func class(a netip.Addr) uint8 {
-	b := a.As16()
-	var h uint32 = 2166136261
-	for _, octet := range b[8:] {
-		h = (h ^ uint32(octet)) * 16777619
-	}
-	return uint8(h ^ h>>8 ^ h>>16)
 }
 
 // native reads and writes a 32-bit integer in the host's order.
