@@ -44,7 +44,8 @@ type Outbound struct {
 	ivLen, icvLen, align  int
 	extended, apart, full bool     // 64-bit numbers; encryption and integrity are two algorithms; full: the numbers are used up
 	aad                   [12]byte // SPI, high half, low half
-	mtu                   int      // of the path that Begin found
+	bound                 *path    // the one that Begin found
+	mtu                   int      // its
 	tally
 
 	tosMask uint8 // the bits of the inner TOS that are copied; does not change
@@ -105,18 +106,34 @@ func (o *Outbound) Counters() Counters { return o.counters() }
 // Drop counts a packet that was not sent.
 func (o *Outbound) Drop(r Reason) { o.drops.Add(r, 1) }
 
-// Begin takes the SA for one train and puts its addresses into t, which is empty. It returns false when the SA is no more; otherwise
-// End must follow.
+// Begin takes the SA for the trains that are sent together, and puts its addresses into the first, t, which is empty. It returns
+// false when the SA is no more; otherwise End must follow.
 func (o *Outbound) Begin(t *packet.Train) bool {
 	o.mu.Lock()
+	return o.begun(t)
+}
+
+// TryBegin is Begin for who has other SAs and so must not wait for this one; busy tells that somebody else has it.
+func (o *Outbound) TryBegin(t *packet.Train) (ok, busy bool) {
+	if !o.mu.TryLock() {
+		return false, true
+	}
+	return o.begun(t), false
+}
+
+func (o *Outbound) begun(t *packet.Train) bool {
 	if o.cipher == nil {
 		o.mu.Unlock()
 		return false
 	}
-	p := o.path.Load()
-	t.Local, t.Remote, o.mtu = p.local, p.remote, p.mtu
+	o.bound = o.path.Load()
+	o.mtu = o.bound.mtu
+	o.Address(t)
 	return true
 }
+
+// Address puts the SA's addresses into another train, between Begin and End.
+func (o *Outbound) Address(t *packet.Train) { t.Local, t.Remote = o.bound.local, o.bound.remote }
 
 // Size is the length of the ESP packet that protects n octets.
 func (o *Outbound) Size(n int) int {

@@ -27,6 +27,13 @@ type Transport interface {
 	Close() error
 }
 
+// Batch is a Transport that sends several trains at less cost than one after the other.
+type Batch interface {
+	// WriteBatch sends trains in their order, each as Write does, and puts what Write would return of each into errs, which is as
+	// long.
+	WriteBatch(trains []*packet.Train, errs []error)
+}
+
 // PathMTU is a Transport that knows what its paths take.
 type PathMTU interface {
 	// PathMTU is the most octets of a datagram from local to remote, behind the UDP header, that fit the path unfragmented; 0

@@ -286,13 +286,18 @@ func (u *UDP) send(t *packet.Train, natt bool) error {
 	if t.Count() == 0 {
 		return nil
 	}
-	t.Local = netip.AddrPortFrom(t.Local.Addr().Unmap(), t.Local.Port())
-	t.Remote = netip.AddrPortFrom(t.Remote.Addr().Unmap(), t.Remote.Port())
+	unmap(t)
 	s, err := u.from(t.Local.Addr(), t.Remote.Addr(), natt)
 	if err != nil {
 		return err
 	}
 	return s.send(t)
+}
+
+// unmap makes IPv4 addresses of those that are written as IPv6 ones.
+func unmap(t *packet.Train) {
+	t.Local = netip.AddrPortFrom(t.Local.Addr().Unmap(), t.Local.Port())
+	t.Remote = netip.AddrPortFrom(t.Remote.Addr().Unmap(), t.Remote.Port())
 }
 
 // LocalFor implements Transport. It asks the host's routes as a marked packet would and sends nothing.

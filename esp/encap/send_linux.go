@@ -16,16 +16,19 @@ import (
 	"github.com/goswan/goswan/tun/poll"
 )
 
-// sender is what one send needs and the kernel reads: message headers, address, ancillary data. It is reused, with its
-// closures, so that sending allocates nothing.
-type sender struct {
+// letter is what the kernel reads of one train beside its octets: address and ancillary data.
+type letter struct {
 	name    unix.RawSockaddrInet6 // or an Inet4, which is shorter
 	nameLen uint32
 	ctl     [16]uint64 // ancillary data, aligned
 	ctlLen  int
+	iov     unix.Iovec
+}
 
+// sender is what one send needs. It is reused, with its closure, so that sending allocates nothing.
+type sender struct {
+	letter
 	hdr  unix.Msghdr
-	iov  unix.Iovec
 	many [packet.MaxCars]mmsghdr
 	iovs [packet.MaxCars]unix.Iovec
 	// next and count are the messages of many that are still to be sent; count 0 means hdr is to be sent instead.
@@ -58,7 +61,7 @@ func (x *sender) free() {
 }
 
 // prepare fills in the address and the ancillary data that each datagram of the train carries.
-func (x *sender) prepare(t *packet.Train) {
+func (x *letter) prepare(t *packet.Train) {
 	x.address(t.Remote)
 	x.ctlLen = 0
 	local := t.Local.Addr()
@@ -86,7 +89,7 @@ func (x *sender) prepare(t *packet.Train) {
 	}
 }
 
-func (x *sender) address(to netip.AddrPort) {
+func (x *letter) address(to netip.AddrPort) {
 	if to.Addr().Is4() {
 		a := (*unix.RawSockaddrInet4)(unsafe.Pointer(&x.name))
 		*a = unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: to.Addr().As4()}
@@ -112,7 +115,7 @@ func scope(a netip.Addr) uint32 {
 }
 
 // append adds one ancillary item and returns its n octets, zeroed.
-func (x *sender) append(level, kind int32, n int) []byte {
+func (x *letter) append(level, kind int32, n int) []byte {
 	all := unsafe.Slice((*byte)(unsafe.Pointer(&x.ctl)), len(x.ctl)*8)
 	item := all[x.ctlLen : x.ctlLen+unix.CmsgSpace(n)]
 	clear(item)
@@ -124,7 +127,7 @@ func (x *sender) append(level, kind int32, n int) []byte {
 }
 
 // message is one message header over an iovec, with the address and all ancillary data.
-func (x *sender) message(iov *unix.Iovec) unix.Msghdr {
+func (x *letter) message(iov *unix.Iovec) unix.Msghdr {
 	h := unix.Msghdr{Name: (*byte)(unsafe.Pointer(&x.name)), Namelen: x.nameLen, Iov: iov}
 	h.SetIovlen(1)
 	if x.ctlLen > 0 {
@@ -134,16 +137,22 @@ func (x *sender) message(iov *unix.Iovec) unix.Msghdr {
 	return h
 }
 
-// whole sends the train with one sendmsg, cut by the kernel into its datagrams (UDP_SEGMENT).
-func (x *sender) whole(file *poll.File, t *packet.Train) error {
-	before := x.ctlLen
+// whole is the message of a whole train, which the kernel cuts into its datagrams (UDP_SEGMENT). It may be followed by messages of
+// single datagrams once ctlLen is what it was.
+func (x *letter) whole(t *packet.Train) unix.Msghdr {
 	if t.Count() > 1 {
 		size := x.append(unix.IPPROTO_UDP, unix.UDP_SEGMENT, 2)
 		binary.NativeEndian.PutUint16(size, uint16(t.Seg))
 	}
 	x.iov.Base = &t.Buf[0]
 	x.iov.SetLen(t.Len)
-	x.hdr = x.message(&x.iov)
+	return x.message(&x.iov)
+}
+
+// atOnce sends the train with one sendmsg.
+func (x *sender) atOnce(file *poll.File, t *packet.Train) error {
+	before := x.ctlLen
+	x.hdr = x.whole(t)
 	x.next, x.count = 0, 0
 	err := x.run(file, t)
 	x.ctlLen = before

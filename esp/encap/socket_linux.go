@@ -170,14 +170,14 @@ func (s *linuxSocket) send(t *packet.Train) error {
 	defer x.free()
 	x.prepare(t)
 	if t.Count() == 1 {
-		return x.whole(s.file, t)
+		return x.atOnce(s.file, t)
 	}
 	slot := &s.alone[class(t.Remote.Addr())]
 	if left := slot.Load(); left > 0 {
 		slot.CompareAndSwap(left, left-1)
 		return x.each(s.file, t)
 	}
-	err := x.whole(s.file, t)
+	err := x.atOnce(s.file, t)
 	if !x.segmentsRefused() {
 		return err
 	}

@@ -1,8 +1,11 @@
 package engine
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
+	"sync"
 	"testing"
 
 	"github.com/goswan/goswan/esp"
@@ -167,7 +170,7 @@ func TestTrains(t *testing.T) {
 		{"equal ones", [][]byte{udp(0, 10, 0), udp(0, 10, 0), udp(0, 10, 0)}, []int{3}},
 		{"a shorter one ends a train", [][]byte{udp(0, 100, 0), udp(0, 10, 0), udp(0, 10, 0)}, []int{2, 1}},
 		{"a longer one begins a train", [][]byte{udp(0, 10, 0), udp(0, 100, 0)}, []int{1, 1}},
-		{"another SA", [][]byte{udp(0, 10, 0), udp(1, 10, 0), udp(0, 10, 0)}, []int{1, 1, 1}},
+		{"two SAs in turn", [][]byte{udp(0, 10, 0), udp(1, 10, 0), udp(0, 10, 0), udp(1, 10, 0)}, []int{2, 2}},
 		{"another TOS", [][]byte{udp(0, 10, 0), udp(0, 10, 4), udp(0, 10, 4)}, []int{1, 2}},
 		{"nothing", nil, nil},
 	} {
@@ -191,6 +194,70 @@ func TestTrains(t *testing.T) {
 	l.out.flush()
 	if len(l.wire.trains) != 4 || l.wire.trains[0].Count() != packet.MaxCars || l.wire.trains[3].Count() != 200-3*packet.MaxCars {
 		t.Errorf("200 packets went in %d trains, want 3 full ones and the rest", len(l.wire.trains))
+	}
+}
+
+// The numbers of an SA leave in their order, whatever its packets' sizes and TOS octets, and whatever goes out between them.
+func TestTrainsKeepTheOrderOfAnSA(t *testing.T) {
+	const sas = 40 // more than trains are gathered
+	l := newLoops(t, "aes128gcm16", sas)
+	r := rand.New(rand.NewPCG(1, 2))
+	const packets = 5000
+	for range packets {
+		p := esptest.UDP("10.1.0.1", host(r.IntN(sas)), 1, 2, make([]byte, 10+r.IntN(3)*400))
+		packet.SetTOS(p, uint8(r.IntN(3))<<2)
+		l.send(p, packet.GSO{})
+		if r.IntN(100) == 0 {
+			l.out.flush()
+		}
+	}
+	l.out.flush()
+	next, total := map[uint32]uint32{}, 0
+	for _, tr := range l.wire.trains {
+		for i := range tr.Count() {
+			d := tr.Datagram(i)
+			spi, seq := binary.BigEndian.Uint32(d), binary.BigEndian.Uint32(d[4:])
+			if next[spi]++; seq != next[spi] {
+				t.Fatalf("SPI %08x: number %d left as the %d-th", spi, seq, next[spi])
+			}
+			total++
+		}
+	}
+	if total != packets || len(next) != sas {
+		t.Errorf("%d packets of %d SAs left, want %d of %d", total, len(next), packets, sas)
+	}
+}
+
+// Two senders that use the same SAs in opposite orders wait for each other's turn, not for ever.
+func TestSendersShareSAs(t *testing.T) {
+	const sas = 3
+	l := newLoops(t, "aes128gcm16", sas)
+	l.wire.keep = false
+	other := *l
+	other.out = newSender(l.outs, l.device.Queues()[0])
+	var done sync.WaitGroup
+	for i, x := range []*loops{l, &other} {
+		done.Go(func() {
+			for n := range 3000 {
+				to := n % sas
+				if i == 1 {
+					to = sas - 1 - to
+				}
+				x.send(esptest.UDP("10.1.0.1", host(to), 1, 2, make([]byte, 10)), packet.GSO{})
+				if n%7 == 6 {
+					x.out.flush()
+				}
+			}
+			x.out.flush()
+		})
+	}
+	done.Wait()
+	var packets uint64
+	for _, o := range l.outs.out.All() {
+		packets += o.Counters().Packets
+	}
+	if packets != 6000 || l.outs.Drops() != nil {
+		t.Errorf("%d packets were sent, want 6000; dropped: %v", packets, l.outs.Drops())
 	}
 }
 

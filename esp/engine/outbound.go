@@ -24,13 +24,14 @@ type sender struct {
 	frags packet.Fragments
 	errs  tooBig
 
-	// sa is held, between its Begin and End, as long as train is its.
+	load load
+	// sa and train are those of the packet in view; sa is nil when it has none.
 	sa    *esp.Outbound
 	train *packet.Train
 }
 
 func newSender(e *Engine, q tun.Queue) *sender {
-	return &sender{engine: e, queue: q, super: packet.NewSuper(), train: packet.NewTrain(), errs: newTooBig()}
+	return &sender{engine: e, queue: q, super: packet.NewSuper(), errs: newTooBig()}
 }
 
 // run carries packets until the queue is closed. What was gathered is sent when the queue has nothing more.
@@ -128,20 +129,56 @@ func (e *Engine) acquire(p *spd.Policy, f *packet.Flow) {
 	}
 }
 
-// begin makes sa, and the outer TOS of the packet in view, those of the train. It returns false when sa is no more.
+// begin makes sa, and a train with the outer TOS of the packet in view, those of the packet. It returns false when sa is no more.
 func (l *sender) begin(sa *esp.Outbound) bool {
 	tos := sa.TOS(l.view.TOS)
-	if l.sa == sa && (l.train.Len == 0 || l.train.TOS == tos) {
-		l.train.TOS = tos
+	if l.sa == sa && l.train.TOS == tos {
 		return true
 	}
-	l.flush()
-	if !sa.Begin(l.train) {
+	at, held := l.load.find(sa, tos)
+	if at == nil {
+		return l.another(sa, tos, held)
+	}
+	l.sa, l.train = sa, at.train
+	return true
+}
+
+// another makes a new train of sa that of the packet; held tells that the load has one of it. It returns false when sa is no more.
+func (l *sender) another(sa *esp.Outbound, tos uint8, held bool) bool {
+	if l.load.full() {
+		l.flush()
+		held = false
+	}
+	at := l.start(sa, held)
+	if at == nil {
+		l.sa, l.train = nil, nil
 		return false
 	}
-	l.sa = sa
-	l.train.TOS = tos
+	at.train.TOS = tos
+	l.sa, l.train = sa, at.train
 	return true
+}
+
+// start begins a train of sa, which is held already or has to be taken; nil when sa is no more. Two senders that wait for each
+// other's SAs would wait for ever: who waits holds none.
+func (l *sender) start(sa *esp.Outbound, held bool) *wagon {
+	at := l.load.next()
+	if held {
+		sa.Address(at.train)
+		l.load.add(sa, false)
+		return at
+	}
+	ok, busy := sa.TryBegin(at.train)
+	if busy {
+		l.flush()
+		at = l.load.next()
+		ok = sa.Begin(at.train)
+	}
+	if !ok {
+		return nil
+	}
+	l.load.add(sa, true)
+	return at
 }
 
 // seal sends one packet, where the trailer's room is free, in fragments if it must and may be cut.
@@ -159,11 +196,10 @@ func (l *sender) seal(off, n int) {
 	}
 }
 
-// put appends one packet to the train of its SA; a train that it does not fit is sent first.
+// put appends one packet to the train of its SA; behind a train that it does not fit comes another.
 func (l *sender) put(off, n int) {
 	if sa := l.sa; sa != nil && l.train.Len != 0 && !l.train.Fits(sa.Size(n)) {
-		l.flush()
-		if !l.begin(sa) && !l.take() {
+		if !l.another(sa, l.train.TOS, true) && !l.take() {
 			return
 		}
 	}
@@ -185,36 +221,41 @@ func (l *sender) put(off, n int) {
 	}
 }
 
-// flush sends the train and gives its SA back.
+// flush sends what was gathered and gives the SAs back.
 func (l *sender) flush() {
-	sa := l.sa
-	if sa == nil {
+	l.sa, l.train = nil, nil
+	if l.load.n == 0 {
 		return
 	}
-	local, remote := l.train.Local, l.train.Remote
-	if l.train.Count() > 0 {
-		if err := l.engine.config.Transport.Write(l.train); err != nil {
-			l.unsent(err, local, remote)
+	l.load.send(l.engine.config.Transport)
+	for i := range l.load.wagons[:l.load.n] {
+		if w := &l.load.wagons[i]; l.load.errs[i] != nil {
+			l.unsent(w, l.load.errs[i])
 		}
 	}
-	l.train.Reset()
-	l.sa = nil
-	if s := sa.End(l.engine.config.Now()); s != 0 {
-		l.engine.signal(s, sa.Params().ID(), local, remote)
+	now := l.engine.config.Now()
+	for i := range l.load.wagons[:l.load.n] {
+		w := &l.load.wagons[i]
+		if w.took {
+			if s := w.sa.End(now); s != 0 {
+				l.engine.signal(s, w.sa.Params().ID(), w.train.Local, w.train.Remote)
+			}
+		}
 	}
+	l.load.clear()
 }
 
 // unsent counts the packets of a train that the socket did not take, and learns from it what the path takes.
-func (l *sender) unsent(err error, local, remote netip.AddrPort) {
+func (l *sender) unsent(w *wagon, err error) {
 	reason := esp.SendFailed
-	if errors.Is(err, encap.ErrTooBig) && l.engine.limit(l.sa, local, remote, l.train.Seg) {
+	if errors.Is(err, encap.ErrTooBig) && l.engine.limit(w.sa, w.train.Local, w.train.Remote, w.train.Seg) {
 		reason = esp.TooBig
 	}
-	n := l.train.Count()
+	n := w.train.Count()
 	for range n {
-		l.sa.Drop(reason)
+		w.sa.Drop(reason)
 	}
-	l.engine.audit.drop(reason, uint64(n), l.sa.Params(), remote)
+	l.engine.audit.drop(reason, uint64(n), w.sa.Params(), w.train.Remote)
 }
 
 // drop counts the packet in super, or all it stands for as one, that met no SA.
