@@ -99,34 +99,41 @@ func TestSeveralSelectors(t *testing.T) {
 	}
 }
 
-// TestMatchAgainstScan compares with looking at each pair of selectors of each policy.
+// TestMatchAgainstScan compares with looking at each pair of selectors of each policy, with selectors of all sorts and with
+// such that are much alike.
 func TestMatchAgainstScan(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		selector func(*rand.Rand) TrafficSelector
+	}{{"all sorts", randomSelector}, {"alike", alike}} {
+		t.Run(tt.name, func(t *testing.T) { againstScan(t, tt.selector) })
+	}
+}
+
+func againstScan(t *testing.T, selector func(*rand.Rand) TrafficSelector) {
 	r := rand.New(rand.NewPCG(5, 6))
 	d := NewDatabase()
 	var cache Cache
 	var all []*Policy
 	hits := 0
-	for i := range 200 {
+	for i := range 500 {
 		p := &Policy{Name: fmt.Sprint(i), Action: Action(r.IntN(4))}
-		for range 1 + r.IntN(3) {
-			p.LocalTS = append(p.LocalTS, randomSelector(r))
-			p.RemoteTS = append(p.RemoteTS, randomSelector(r))
+		for range 1 + r.IntN(2) {
+			p.LocalTS = append(p.LocalTS, selector(r))
+			p.RemoteTS = append(p.RemoteTS, selector(r))
 		}
 		if r.IntN(4) == 0 {
 			p.Priority = uint32(r.IntN(900000)) + 1
 		}
 		d.Change(nil, []*Policy{p})
 		all = append(all, p)
-		if i%7 == 6 {
+		if i%5 == 4 || i > 400 {
 			k := r.IntN(len(all))
 			d.Change([]*Policy{all[k]}, nil)
 			all = append(all[:k:k], all[k+1:]...)
 		}
 		for range 50 {
-			f := packet.Flow{Src: randomAddr(r), Dst: randomAddr(r), Protocol: uint8(r.IntN(3)), Ports: packet.Ports(r.IntN(2))}
-			if f.Ports == packet.PortsPair {
-				f.SrcPort, f.DstPort = uint16(r.IntN(4)), uint16(r.IntN(4))
-			}
+			f := randomFlow(r)
 			got, again, want := d.Load().Match(&f), cache.Match(d.Load(), &f), scan(all, &f)
 			if got != want || again != want {
 				t.Fatalf("%+v matches %+v, through the cache %+v, want %+v", f, got, again, want)
@@ -136,9 +143,66 @@ func TestMatchAgainstScan(t *testing.T) {
 			}
 		}
 	}
-	if hits < 1000 {
-		t.Errorf("only %d packets matched: the test does not test", hits)
+	if deep := d.Load().root.depth(); deep != int(fields) || hits < 1000 {
+		t.Errorf("the index is %d fields deep and %d packets matched: the test does not test", deep, hits)
 	}
+	if n := len(d.Load().All()); n != len(all) {
+		t.Errorf("the snapshot lists %d policies of %d", n, len(all))
+	}
+	d.Change(all, nil)
+	if root := d.Load().root; root.table.Size() != 0 {
+		t.Errorf("after all policies are gone %d prefixes are left", root.table.Size())
+	}
+}
+
+// depth is the greatest number of fields that a packet is told apart by.
+func (n *node) depth() int {
+	if n.table == nil {
+		return 0
+	}
+	deepest := 0
+	for _, child := range n.table.All() {
+		deepest = max(deepest, child.depth())
+	}
+	return 1 + deepest
+}
+
+// alike is a random selector of few addresses, protocols and ports, which many other ones have too.
+func alike(r *rand.Rand) TrafficSelector {
+	ts := TrafficSelector{Protocol: uint8(r.IntN(3)), EndPort: maxPort, Start: randomAddr(r)}
+	switch prefix := FromPrefix(netip.PrefixFrom(ts.Start, []int{0, 8, 14, 15, 16}[r.IntN(5)])); r.IntN(3) {
+	case 0:
+		ts.Start, ts.End = prefix.Start, prefix.End
+	case 1:
+		ts.Start, ts.End = prefix.Start, prefix.End.Prev()
+	default:
+		ts.Start, ts.End = FromAddr(ts.Start).Start, FromAddr(ts.Start).End
+	}
+	switch port := uint16(r.IntN(4)); r.IntN(4) {
+	case 0:
+		ts.StartPort, ts.EndPort = maxPort, 0
+	case 1:
+		ts.StartPort, ts.EndPort = port, port
+	case 2:
+		ts.StartPort, ts.EndPort = port, 3
+	}
+	return ts
+}
+
+// randomFlow is one that randomSelector may select, of one family as all packets are.
+func randomFlow(r *rand.Rand) packet.Flow {
+	f := packet.Flow{Src: randomAddr(r), Dst: randomAddr(r), Protocol: uint8(r.IntN(3)), Ports: packet.Ports(r.IntN(3))}
+	for f.Dst.BitLen() != f.Src.BitLen() {
+		f.Dst = randomAddr(r)
+	}
+	switch f.Ports {
+	case packet.PortsPair:
+		f.SrcPort, f.DstPort = uint16(r.IntN(4)), uint16(r.IntN(4))
+	case packet.PortsType:
+		f.SrcPort = uint16(r.IntN(4))
+		f.DstPort = f.SrcPort
+	}
+	return f
 }
 
 // scan finds the policy the slow way; all is in the order of insertion.

@@ -81,15 +81,6 @@ func (p *Policy) Order(local, remote *TrafficSelector) uint32 {
 	return order - uint32(local.portBits()+remote.portBits())*perPortBit
 }
 
-// order is the smallest Order of the policy with one of its remote selectors.
-func (p *Policy) order(remote *TrafficSelector) uint32 {
-	least := uint32(1<<32 - 1)
-	for i := range p.LocalTS {
-		least = min(least, p.Order(&p.LocalTS[i], remote))
-	}
-	return least
-}
-
 // prefixBits is how many leading bits all addresses of the selector share.
 func (ts *TrafficSelector) prefixBits() int {
 	a, b := ts.Start.As16(), ts.End.As16()
