@@ -69,6 +69,10 @@ func hash(f *packet.Flow) uint64 {
 }
 
 func fold(a netip.Addr) uint64 {
+	if a.Is4() {
+		b := a.As4()
+		return uint64(binary.LittleEndian.Uint32(b[:]))
+	}
 	b := a.As16()
 	return binary.LittleEndian.Uint64(b[:]) ^ binary.LittleEndian.Uint64(b[8:])
 }
