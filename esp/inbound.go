@@ -23,9 +23,9 @@ type Inbound struct {
 
 	mu     sync.Mutex // held from Begin to End; protects what follows
 	cipher suite.Cipher
-	window *replay.Window
+	window replay.Window
 
-	ivLen, icvLen   int
+	start, icvLen   int // start: of what is encrypted, behind header and IV
 	extended, apart bool
 	aad             [12]byte
 	advanced        bool // a new highest number came since Begin
@@ -45,8 +45,8 @@ func NewInbound(p Params) (*Inbound, error) {
 		return nil, fmt.Errorf("esp: SPI %08x: %w", uint32(p.SPI), err)
 	}
 	in := &Inbound{
-		params: p.withoutKeys(), cipher: c, window: replay.New(p.Window, p.Suite.ESN, p.Sequence),
-		ivLen: c.IVLen(), icvLen: c.ICVLen(), extended: p.Suite.ESN, apart: p.Suite.IntegKeyLen() != 0,
+		params: p.withoutKeys(), cipher: c, window: *replay.New(p.Window, p.Suite.ESN, p.Sequence),
+		start: headerLen + c.IVLen(), icvLen: c.ICVLen(), extended: p.Suite.ESN, apart: p.Suite.IntegKeyLen() != 0,
 		tally: newTally(&p),
 	}
 	binary.BigEndian.PutUint32(in.aad[:], uint32(p.SPI))
@@ -89,8 +89,7 @@ func (in *Inbound) Begin() bool {
 // number of octets of the inner packet and the Next Header. When the result is not OK dst holds nothing of use. A packet
 // that is not authentic changes nothing.
 func (in *Inbound) Open(dst, d []byte) (n int, next uint8, r Reason) {
-	start := headerLen + in.ivLen
-	if len(d) < start+trailerLen+in.icvLen {
+	if len(d) < in.start+trailerLen+in.icvLen {
 		return 0, 0, Truncated
 	}
 	if in.over() {
@@ -103,7 +102,7 @@ func (in *Inbound) Open(dst, d []byte) (n int, next uint8, r Reason) {
 		return 0, 0, Replay
 	}
 	aad, trail := associated(&in.aad, d, seq, in.extended, in.apart)
-	n, err := in.cipher.Open(dst, d[headerLen:start], d[start:], aad, trail)
+	n, err := in.cipher.Open(dst, d[headerLen:in.start], d[in.start:], aad, trail)
 	switch err {
 	case nil:
 	case suite.ErrLength:
@@ -147,10 +146,12 @@ func (in *Inbound) Admit(v *packet.View, next uint8) Reason {
 		return BadNextHeader
 	}
 	// A run of packets of one flow is looked up once.
-	if v.Flow != in.admitted && !in.selected(&v.Flow) {
-		return BadSelectors
+	if v.Flow != in.admitted {
+		if !in.selected(&v.Flow) {
+			return BadSelectors
+		}
+		in.admitted = v.Flow
 	}
-	in.admitted = v.Flow
 	return OK
 }
 

@@ -18,8 +18,14 @@ import (
 const (
 	headerLen  = 8  // SPI and sequence number
 	trailerLen = 2  // Pad Length and Next Header
-	maxAlign   = 64 // the most that a cipher may align to
+	maxAlign   = 16 // the most that a cipher may align to
+	// trailerRoom is what Seal needs behind a packet: more than the longest trailer, and of a length that is quickly copied.
+	trailerRoom = 32
 )
+
+// padding: "the first padding byte appended to the plaintext is numbered 1, with subsequent padding bytes making up a
+// monotonically increasing sequence: 1, 2, 3, …"  RFC 4303 §2.4
+var padding = [trailerRoom]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
 
 // path is the outer addresses of an SA; immutable.
 type path struct {
@@ -41,12 +47,13 @@ type Outbound struct {
 	ivRandom              *mathrand.ChaCha8
 	seq, last             uint64 // the last one used, and the last one there is
 	soft                  uint64 // number from which a rekey is asked for
-	ivLen, icvLen, align  int
-	extended, apart, full bool     // 64-bit numbers; encryption and integrity are two algorithms; full: the numbers are used up
-	aad                   [12]byte // SPI, high half, low half
-	bound                 *path    // the one that Begin found
-	mtu                   int      // its
+	start, icvLen, align  int    // start: of what is encrypted, behind header and IV; align: a power of two
+	spi                   uint64 // in the upper half, as in the header
+	extended, apart, full bool   // 64-bit numbers; encryption and integrity are two algorithms; full: the numbers are used up
 	tally
+	aad   [12]byte // SPI, high half, low half
+	bound *path    // the one that Begin found
+	mtu   int      // its
 
 	tosMask uint8 // the bits of the inner TOS that are copied; does not change
 }
@@ -62,12 +69,12 @@ func NewOutbound(p Params) (*Outbound, error) {
 	}
 	o := &Outbound{
 		params: p.withoutKeys(), cipher: c, seq: p.Sequence, last: math.MaxUint32,
-		ivLen: c.IVLen(), icvLen: c.ICVLen(),
+		start: headerLen + c.IVLen(), icvLen: c.ICVLen(), spi: uint64(p.SPI) << 32,
 		// "…the Pad Length and Next Header fields must be right aligned within a 4-byte word"  RFC 4303 §2.4
 		align: max(c.Align(), 4), extended: p.Suite.ESN, apart: p.Suite.IntegKeyLen() != 0,
 		tally: newTally(&p), tosMask: p.tosMask(),
 	}
-	if o.align > maxAlign {
+	if o.align > maxAlign || o.align&(o.align-1) != 0 {
 		return nil, fmt.Errorf("esp: SPI %08x: a cipher with blocks of %d octets", uint32(p.SPI), o.align)
 	}
 	if o.extended {
@@ -137,12 +144,12 @@ func (o *Outbound) Address(t *packet.Train) { t.Local, t.Remote = o.bound.local,
 
 // Size is the length of the ESP packet that protects n octets.
 func (o *Outbound) Size(n int) int {
-	return headerLen + o.ivLen + (n+trailerLen+o.align-1)/o.align*o.align + o.icvLen
+	return o.start + (n+trailerLen+o.align-1)&-o.align + o.icvLen
 }
 
 // Seal protects the packet buf[off:off+n] and appends it to the train, where Fits(Size(n)) must hold. next is 4 for IPv4 or 41
-// for IPv6. The trailer is written behind the packet into buf, which needs room for it, and what was there is put back.
-// When the result is not OK nothing was appended.
+// for IPv6. The trailer is written behind the packet into buf, which has packet.Tailroom octets there, and what was there is
+// put back. When the result is not OK nothing was appended.
 func (o *Outbound) Seal(t *packet.Train, buf []byte, off, n int, next uint8) Reason {
 	// "…the sender MUST NOT send a packet on an SA if doing so would cause the Sequence Number to cycle."  RFC 4303 §3.3.3
 	if o.seq >= o.last {
@@ -154,20 +161,25 @@ func (o *Outbound) Seal(t *packet.Train, buf []byte, off, n int, next uint8) Rea
 	}
 	o.seq++
 	d := t.Grow(o.Size(n))
-	binary.BigEndian.PutUint32(d, uint32(o.params.SPI))
-	binary.BigEndian.PutUint32(d[4:], uint32(o.seq))
-	iv := d[headerLen : headerLen+o.ivLen]
+	plain := len(d) - o.start - o.icvLen
+	behind := (*[trailerRoom]byte)(buf[off+n:])
+	saved := *behind
+	trailer(behind, plain-n, next)
+	binary.BigEndian.PutUint64(d, o.spi|uint64(uint32(o.seq)))
+	iv := d[headerLen:o.start]
 	o.fillIV(iv)
-	end := off + len(d) - headerLen - o.ivLen - o.icvLen
-	tail := buf[off+n : end]
-	var saved [maxAlign + trailerLen]byte
-	copy(saved[:], tail)
-	trailer(tail, next)
 	aad, trail := o.associated(d)
-	o.cipher.Seal(d[headerLen+o.ivLen:], iv, buf[off:end], aad, trail)
-	copy(tail, saved[:])
+	o.cipher.Seal(d[o.start:], iv, buf[off:off+plain], aad, trail)
+	*behind = saved
 	o.count(n)
 	return OK
+}
+
+// trailer writes the n octets of padding, Pad Length and Next Header to b; what follows in b is of no use.
+func trailer(b *[trailerRoom]byte, n int, next uint8) {
+	pad := n - trailerLen
+	*b = padding
+	b[pad%trailerRoom], b[(pad+1)%trailerRoom] = uint8(pad), next
 }
 
 // fillIV makes the IV of the packet with the number o.seq.
@@ -198,16 +210,6 @@ func associated(room *[12]byte, d []byte, seq uint64, extended, apart bool) (aad
 		return d[:headerLen], room[4:8]
 	}
 	return room[:], nil
-}
-
-// trailer fills the octets behind a packet: "the first padding byte appended to the plaintext is numbered 1, with
-// subsequent padding bytes making up a monotonically increasing sequence: 1, 2, 3, …"  RFC 4303 §2.4
-func trailer(b []byte, next uint8) {
-	pad := len(b) - trailerLen
-	for i := range pad {
-		b[i] = uint8(i + 1)
-	}
-	b[pad], b[pad+1] = uint8(pad), next
 }
 
 // End gives the SA back when the train is sent, and tells what its owner has to know.

@@ -17,7 +17,7 @@ func (o *Outbound) newPath(local, remote netip.AddrPort) *path {
 
 // room is the most octets of an inner packet whose ESP packet is not longer than n octets: Size(room(n)) ≤ n < Size(room(n)+1).
 func (o *Outbound) room(n int) int {
-	return (n-headerLen-o.ivLen-o.icvLen)/o.align*o.align - trailerLen
+	return (n-o.start-o.icvLen)&-o.align - trailerLen
 }
 
 // MTU is the length of the longest inner packet that fits the path of the train under way.

@@ -1,6 +1,7 @@
 package esp
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 )
@@ -19,7 +20,7 @@ const (
 // atomic ones are published once per train, for whoever asks.
 type tally struct {
 	packets, bytes         uint64
-	softPackets, softBytes uint64 // 0: none
+	softPackets, softBytes uint64 // the greatest number: none
 	hardPackets, hardBytes uint64
 	raised                 Signal
 	touched                bool // an authentic packet went through since publish
@@ -31,14 +32,22 @@ type tally struct {
 
 func newTally(p *Params) tally {
 	return tally{
-		softPackets: p.SoftPackets, softBytes: p.SoftBytes,
-		hardPackets: p.HardPackets, hardBytes: p.HardBytes,
+		softPackets: lifetime(p.SoftPackets), softBytes: lifetime(p.SoftBytes),
+		hardPackets: lifetime(p.HardPackets), hardBytes: lifetime(p.HardBytes),
 	}
+}
+
+// lifetime is one that is never reached when none is configured.
+func lifetime(n uint64) uint64 {
+	if n == 0 {
+		return math.MaxUint64
+	}
+	return n
 }
 
 // over says that a hard lifetime has passed, "…at which point the SA is terminated"  RFC 4301 §4.4.2.1.
 func (t *tally) over() bool {
-	return t.hardPackets != 0 && t.packets >= t.hardPackets || t.hardBytes != 0 && t.bytes >= t.hardBytes
+	return t.packets >= t.hardPackets || t.bytes >= t.hardBytes
 }
 
 // count counts one packet of n inner octets.
@@ -57,7 +66,7 @@ func (t *tally) publish(now time.Time) Signal {
 		t.lastUse.Store(now.UnixNano())
 	}
 	var s Signal
-	if t.softPackets != 0 && t.packets >= t.softPackets || t.softBytes != 0 && t.bytes >= t.softBytes {
+	if t.packets >= t.softPackets || t.bytes >= t.softBytes {
 		s |= SoftExpire
 	}
 	if t.over() {
