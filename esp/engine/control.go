@@ -93,7 +93,12 @@ func (e *Engine) Remove(id esp.ID) (c esp.Counters, ok bool) {
 // forget takes an inbound SA out of byReqid; e.mu is held.
 func (e *Engine) forget(in *esp.Inbound) {
 	reqid := in.Params().Reqid
-	e.byReqid[reqid] = slices.DeleteFunc(e.byReqid[reqid], func(x *esp.Inbound) bool { return x == in })
+	list := e.byReqid[reqid]
+	if at := slices.Index(list, in); at >= 0 {
+		last := len(list) - 1
+		list[at], list[last] = list[last], nil // in no order
+		e.byReqid[reqid] = list[:last]
+	}
 	if len(e.byReqid[reqid]) == 0 {
 		delete(e.byReqid, reqid)
 	}

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"sync"
 	"sync/atomic"
 
@@ -42,18 +43,19 @@ type Inbound struct {
 
 	mu   sync.Mutex // protects what follows
 	rand io.Reader
-	// taken is the SPI that each slot is reserved for or in use by, 0 when free.
-	taken map[uint16]esp.SPI
-	next  uint16 // where the search for a free slot goes on, round and round, so that a slot rests as long as possible
-	sas   int
+	full [slots / 64]uint64 // a bit for each slot that is reserved or in use
+	next uint16             // where the search for a free slot goes on, round and round, so that a slot rests as long as possible
+	sas  int
 }
 
-type chunk [chunkSize]atomic.Pointer[esp.Inbound]
+type chunk struct {
+	sas [chunkSize]atomic.Pointer[esp.Inbound]
+	// taken is the SPI that each slot is reserved for or in use by, 0 when free; protected by Inbound.mu.
+	taken [chunkSize]esp.SPI
+}
 
 // NewInbound makes an empty one that takes the random half of SPIs from rand.
-func NewInbound(rand io.Reader) *Inbound {
-	return &Inbound{rand: rand, taken: map[uint16]esp.SPI{}}
-}
+func NewInbound(rand io.Reader) *Inbound { return &Inbound{rand: rand} }
 
 func slotOf(spi esp.SPI) uint16 { return uint16(spi) }
 
@@ -64,7 +66,7 @@ func (d *Inbound) Find(spi esp.SPI) *esp.Inbound {
 	if c == nil {
 		return nil
 	}
-	in := c[slot%chunkSize].Load()
+	in := c.sas[slot%chunkSize].Load()
 	if in == nil || in.SPI() != spi {
 		return nil
 	}
@@ -86,30 +88,66 @@ func (d *Inbound) Reserve() (esp.SPI, error) {
 		return 0, ErrFull
 	}
 	spi := esp.SPI(binary.BigEndian.Uint16(b[:]))<<slotBits | esp.SPI(slot)
-	d.taken[slot] = spi
+	d.take(spi)
 	return spi, nil
 }
 
 // freeSlot finds a free slot; d.mu is held.
 func (d *Inbound) freeSlot() (uint16, bool) {
-	if len(d.taken) == slots {
-		return 0, false
-	}
-	for {
-		slot := d.next
-		d.next++
-		if _, used := d.taken[slot]; !used {
+	from := d.next / 64
+	for i := range len(d.full) + 1 {
+		word := (int(from) + i) % len(d.full)
+		free := ^d.full[word]
+		switch i {
+		case 0:
+			free &^= 1<<(d.next%64) - 1 // those from next on
+		case len(d.full):
+			free &= 1<<(d.next%64) - 1 // and at the end those before
+		}
+		if free != 0 {
+			slot := uint16(word*64 + bits.TrailingZeros64(free))
+			d.next = slot + 1
 			return slot, true
 		}
 	}
+	return 0, false
+}
+
+// take notes that a slot is reserved for or in use by an SPI; d.mu is held.
+func (d *Inbound) take(spi esp.SPI) *chunk {
+	slot := slotOf(spi)
+	c := d.chunks[slot>>chunkBits].Load()
+	if c == nil {
+		c = new(chunk)
+		d.chunks[slot>>chunkBits].Store(c)
+	}
+	d.full[slot/64] |= 1 << (slot % 64)
+	c.taken[slot%chunkSize] = spi
+	return c
+}
+
+// free is the contrary of take.
+func (d *Inbound) free(spi esp.SPI) {
+	slot := slotOf(spi)
+	d.full[slot/64] &^= 1 << (slot % 64)
+	d.chunks[slot>>chunkBits].Load().taken[slot%chunkSize] = 0
+}
+
+// owner is the SPI that has the slot of spi, 0 for none; d.mu is held.
+func (d *Inbound) owner(spi esp.SPI) esp.SPI {
+	slot := slotOf(spi)
+	if c := d.chunks[slot>>chunkBits].Load(); c != nil {
+		return c.taken[slot%chunkSize]
+	}
+	return 0
 }
 
 // Release gives back a reserved SPI that no SA was added for. Any other SPI is left alone.
 func (d *Inbound) Release(spi esp.SPI) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.taken[slotOf(spi)] == spi && d.Find(spi) == nil {
-		delete(d.taken, slotOf(spi))
+	if spi != 0 && d.owner(spi) == spi && d.Find(spi) == nil {
+		d.free(spi)
 	}
 }
 
@@ -117,17 +155,11 @@ func (d *Inbound) Release(spi esp.SPI) {
 func (d *Inbound) Add(in *esp.Inbound) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	spi, slot := in.SPI(), slotOf(in.SPI())
-	if owner, used := d.taken[slot]; used && (owner != spi || d.Find(spi) != nil) {
+	spi := in.SPI()
+	if owner := d.owner(spi); owner != 0 && (owner != spi || d.Find(spi) != nil) {
 		return ErrExists
 	}
-	d.taken[slot] = spi
-	c := d.chunks[slot>>chunkBits].Load()
-	if c == nil {
-		c = new(chunk)
-		d.chunks[slot>>chunkBits].Store(c)
-	}
-	c[slot%chunkSize].Store(in)
+	d.take(spi).sas[slotOf(spi)%chunkSize].Store(in)
 	d.sas++
 	return nil
 }
@@ -141,8 +173,8 @@ func (d *Inbound) Remove(spi esp.SPI) *esp.Inbound {
 		return nil
 	}
 	slot := slotOf(spi)
-	d.chunks[slot>>chunkBits].Load()[slot%chunkSize].Store(nil)
-	delete(d.taken, slot)
+	d.chunks[slot>>chunkBits].Load().sas[slot%chunkSize].Store(nil)
+	d.free(spi)
 	d.sas--
 	return in
 }
@@ -159,9 +191,15 @@ func (d *Inbound) All() []*esp.Inbound {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	list := make([]*esp.Inbound, 0, d.sas)
-	for _, spi := range d.taken {
-		if in := d.Find(spi); in != nil {
-			list = append(list, in)
+	for i := range d.chunks {
+		c := d.chunks[i].Load()
+		if c == nil {
+			continue
+		}
+		for j := range c.sas {
+			if in := c.sas[j].Load(); in != nil {
+				list = append(list, in)
+			}
 		}
 	}
 	return list

@@ -1,6 +1,8 @@
 package sad
 
 import (
+	"cmp"
+	"hash/maphash"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -35,14 +37,17 @@ type Outbound struct {
 	policies *spd.Database
 
 	mu      sync.Mutex // protects what follows
-	bundles map[uint32][]*Bundle
-	bySPI   map[esp.SPI][]*esp.Outbound
+	seed    maphash.Seed
+	bundles map[uint64][]*Bundle        // by a hash of Reqid, priority and selectors
+	bySPI   map[esp.SPI][]*esp.Outbound // by their Reqid
 	sas     int
 }
 
 // NewOutbound makes an empty one that enters its policies into policies.
 func NewOutbound(policies *spd.Database) *Outbound {
-	return &Outbound{policies: policies, bundles: map[uint32][]*Bundle{}, bySPI: map[esp.SPI][]*esp.Outbound{}}
+	return &Outbound{
+		policies: policies, seed: maphash.MakeSeed(), bundles: map[uint64][]*Bundle{}, bySPI: map[esp.SPI][]*esp.Outbound{},
+	}
 }
 
 // Add puts an SA in use for the packets of its selectors, in place of the one before.
@@ -53,14 +58,14 @@ func (d *Outbound) Add(o *esp.Outbound) error {
 	if d.find(p.ID()) != nil {
 		return ErrExists
 	}
-	d.bySPI[p.SPI] = append(d.bySPI[p.SPI], o)
+	at, _ := d.search(p.ID())
+	d.bySPI[p.SPI] = slices.Insert(d.bySPI[p.SPI], at, o)
 	d.sas++
-	for _, b := range d.bundles[p.Reqid] {
-		if samePolicy(b.Policy, p) {
-			b.sas = append(b.sas, o)
-			b.update()
-			return nil
-		}
+	hash := d.hash(p)
+	if b := d.bundle(hash, p); b != nil {
+		b.sas = append(b.sas, o)
+		b.update()
+		return nil
 	}
 	b := &Bundle{sas: []*esp.Outbound{o}}
 	b.Policy = &spd.Policy{
@@ -68,13 +73,53 @@ func (d *Outbound) Add(o *esp.Outbound) error {
 		Priority: p.Priority, Reqid: p.Reqid, State: b,
 	}
 	b.update()
-	d.bundles[p.Reqid] = append(d.bundles[p.Reqid], b)
+	d.bundles[hash] = append(d.bundles[hash], b)
 	d.policies.Change(nil, []*spd.Policy{b.Policy})
 	return nil
 }
 
-func samePolicy(a *spd.Policy, p *esp.Params) bool {
-	return a.Priority == p.Priority && slices.Equal(a.LocalTS, p.LocalTS) && slices.Equal(a.RemoteTS, p.RemoteTS)
+// hash is of what the SAs of one bundle have in common.
+func (d *Outbound) hash(p *esp.Params) uint64 {
+	var h maphash.Hash
+	h.SetSeed(d.seed)
+	maphash.WriteComparable(&h, [2]uint32{p.Reqid, p.Priority})
+	for _, list := range [][]spd.TrafficSelector{p.LocalTS, p.RemoteTS} {
+		for _, ts := range list {
+			maphash.WriteComparable(&h, ts)
+		}
+	}
+	return h.Sum64()
+}
+
+// bundle is that of an SA with this hash, nil when there is none; d.mu is held.
+func (d *Outbound) bundle(hash uint64, p *esp.Params) *Bundle {
+	for _, b := range d.bundles[hash] {
+		if b.takes(p) {
+			return b
+		}
+	}
+	return nil
+}
+
+// drop takes an empty bundle out; d.mu is held.
+func (d *Outbound) drop(hash uint64, b *Bundle) {
+	d.bundles[hash] = slices.DeleteFunc(d.bundles[hash], func(x *Bundle) bool { return x == b })
+	if len(d.bundles[hash]) == 0 {
+		delete(d.bundles, hash)
+	}
+}
+
+// takes says that an SA is one of the bundle's.
+func (b *Bundle) takes(p *esp.Params) bool {
+	q := b.Policy
+	return q.Reqid == p.Reqid && q.Priority == p.Priority && slices.Equal(q.LocalTS, p.LocalTS) && slices.Equal(q.RemoteTS, p.RemoteTS)
+}
+
+// search is the place of a name among the SAs of its SPI; d.mu is held.
+func (d *Outbound) search(id esp.ID) (at int, ok bool) {
+	return slices.BinarySearchFunc(d.bySPI[id.SPI], id.Reqid, func(o *esp.Outbound, reqid uint32) int {
+		return cmp.Compare(o.Params().Reqid, reqid)
+	})
 }
 
 // find is the SA of a name; Reqid 0 is any, if there is only one of the SPI. d.mu is held.
@@ -83,10 +128,8 @@ func (d *Outbound) find(id esp.ID) *esp.Outbound {
 	if id.Reqid == 0 && len(list) == 1 {
 		return list[0]
 	}
-	for _, o := range list {
-		if o.Params().Reqid == id.Reqid {
-			return o
-		}
+	if at, ok := d.search(id); ok {
+		return list[at]
 	}
 	return nil
 }
@@ -107,23 +150,20 @@ func (d *Outbound) Remove(id esp.ID) *esp.Outbound {
 	if o == nil {
 		return nil
 	}
+	p := o.Params()
 	is := func(x *esp.Outbound) bool { return x == o }
-	if d.bySPI[id.SPI] = slices.DeleteFunc(d.bySPI[id.SPI], is); len(d.bySPI[id.SPI]) == 0 {
-		delete(d.bySPI, id.SPI)
+	if d.bySPI[p.SPI] = slices.DeleteFunc(d.bySPI[p.SPI], is); len(d.bySPI[p.SPI]) == 0 {
+		delete(d.bySPI, p.SPI)
 	}
 	d.sas--
-	reqid := o.Params().Reqid
-	for _, b := range d.bundles[reqid] {
-		if b.sas = slices.DeleteFunc(b.sas, is); len(b.sas) == 0 {
-			// The policy goes before the SA, so that a packet falls to a trap or another policy rather than to nothing.
-			d.policies.Change([]*spd.Policy{b.Policy}, nil)
-		}
-		b.update()
+	hash := d.hash(p)
+	b := d.bundle(hash, p)
+	if b.sas = slices.DeleteFunc(b.sas, is); len(b.sas) == 0 {
+		// The policy goes before the SA, so that a packet falls to a trap or another policy rather than to nothing.
+		d.policies.Change([]*spd.Policy{b.Policy}, nil)
+		d.drop(hash, b)
 	}
-	d.bundles[reqid] = slices.DeleteFunc(d.bundles[reqid], func(b *Bundle) bool { return len(b.sas) == 0 })
-	if len(d.bundles[reqid]) == 0 {
-		delete(d.bundles, reqid)
-	}
+	b.update()
 	return o
 }
 

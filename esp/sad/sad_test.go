@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
 	"net/netip"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -288,5 +291,140 @@ func TestTwoPeersOfOneSPI(t *testing.T) {
 	}
 	if current(t, policies, "10.1.0.1", "10.2.0.1") != a || current(t, policies, "10.1.0.1", "10.3.0.1") != nil {
 		t.Error("removing the SA of one peer touched that of the other")
+	}
+}
+
+// TestFreeSlots compares the choice of slots, nearly all of which are in use, with a walk from one to the next.
+func TestFreeSlots(t *testing.T) {
+	d := NewInbound(rand.Reader)
+	used := map[uint16]esp.SPI{}
+	next := uint16(0)
+	reserve := func() {
+		t.Helper()
+		want := next
+		for used[want] != 0 {
+			want++
+		}
+		spi, err := d.Reserve()
+		if err != nil || slotOf(spi) != want {
+			t.Fatalf("reserved slot %d, %v, want %d, the next free one from %d", slotOf(spi), err, want, next)
+		}
+		used[want], next = spi, want+1
+	}
+	for range slots {
+		reserve()
+	}
+	r := mathrand.New(mathrand.NewPCG(1, 2))
+	for range 300 {
+		for range 1 + r.IntN(3) {
+			slot := uint16(r.IntN(slots))
+			if r.IntN(2) == 0 {
+				slot = next + uint16(r.IntN(5)) - 2
+			}
+			d.Release(used[slot])
+			delete(used, slot)
+		}
+		for len(used) < slots {
+			reserve()
+		}
+	}
+	if _, err := d.Reserve(); !errors.Is(err, ErrFull) {
+		t.Errorf("one more: %v, want ErrFull", err)
+	}
+}
+
+// TestManyOfOneReqid: SAs of one Reqid and of one SPI are told apart however many there are.
+func TestManyOfOneReqid(t *testing.T) {
+	const n = 3000
+	policies := spd.NewDatabase()
+	d := NewOutbound(policies)
+	to := func(i int) string { return fmt.Sprintf("10.2.%d.%d", i>>8, i&255) }
+	var list []*esp.Outbound
+	for i := range n {
+		p := pair(esp.SPI(1000+i), 7, "10.1.0.0/16", to(i))
+		if i%2 == 1 {
+			p = pair(1000, uint32(7+i), "10.1.0.0/16", to(i))
+		}
+		o := outbound(t, p)
+		if err := d.Add(o); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, o)
+	}
+	if len(policies.Load().All()) != n || d.Len() != n || len(d.All()) != n {
+		t.Fatalf("%d policies and %d SAs, want %d of each", len(policies.Load().All()), d.Len(), n)
+	}
+	for i, o := range list {
+		if current(t, policies, "10.1.0.1", to(i)) != o || d.Find(o.Params().ID()) != o {
+			t.Fatalf("SA %d is not found by its name or by its policy", i)
+		}
+	}
+	for i, o := range list {
+		if d.Remove(o.Params().ID()) != o || current(t, policies, "10.1.0.1", to(i)) != nil {
+			t.Fatalf("SA %d was not removed", i)
+		}
+		if i+1 < n && current(t, policies, "10.1.0.1", to(i+1)) != list[i+1] {
+			t.Fatalf("removing SA %d touched the next", i)
+		}
+	}
+	if d.Len() != 0 || len(policies.Load().All()) != 0 || len(d.bundles)+len(d.bySPI) != 0 {
+		t.Error("something is left of removed SAs")
+	}
+}
+
+// TestBundlesOfOneHash: a hash only leads to the bundles among which the selectors decide.
+func TestBundlesOfOneHash(t *testing.T) {
+	d := NewOutbound(spd.NewDatabase())
+	a, b := outbound(t, pair(1000, 7, "10.1.0.0/16", "10.2.0.0/16")), outbound(t, pair(1001, 7, "10.1.0.0/16", "10.3.0.0/16"))
+	for _, o := range []*esp.Outbound{a, b} {
+		if err := d.Add(o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x, y := d.hash(a.Params()), d.hash(b.Params())
+	if x == y {
+		t.Fatal("two sets of selectors have one hash")
+	}
+	d.bundles[x] = append(d.bundles[x], d.bundles[y]...)
+	d.bundles[y] = d.bundles[x]
+	first, second := d.bundle(x, a.Params()), d.bundle(x, b.Params())
+	if first == nil || second == nil || first.Current() != a || second.Current() != b {
+		t.Fatal("bundles of one hash are mixed up")
+	}
+	if d.drop(x, first); d.bundle(x, a.Params()) != nil || d.bundle(x, b.Params()) != second {
+		t.Error("dropping one bundle touched another of its hash")
+	}
+}
+
+// BenchmarkMemory reports what an SA takes up: an inbound one, an outbound one and a policy.
+func BenchmarkMemory(b *testing.B) {
+	const n = 50000
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	for b.Loop() {
+		at := []uint64{heap()}
+		in, out := NewInbound(rand.Reader), NewOutbound(spd.NewDatabase())
+		for range n {
+			spi, _ := in.Reserve()
+			if err := in.Add(inbound(b, spi)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		at = append(at, heap())
+		for i := range n {
+			p := pair(esp.SPI(1000+i), uint32(1+i), "10.1.0.0/16", fmt.Sprintf("10.%d.%d.%d", 2+i>>16, i>>8&255, i&255))
+			if err := out.Add(outbound(b, p)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		at = append(at, heap())
+		b.ReportMetric(float64(at[1]-at[0])/n, "octets/inbound")
+		b.ReportMetric(float64(at[2]-at[1])/n, "octets/outbound")
+		runtime.KeepAlive(in)
+		runtime.KeepAlive(out)
 	}
 }

@@ -39,8 +39,7 @@ func (c *Cache) Match(s *Snapshot, f *packet.Flow) *Policy {
 
 // find is the slot of a flow, which is filled if need be.
 func (c *Cache) find(s *Snapshot, f *packet.Flow) *slot {
-	h := hash(f)
-	a, b := &c.slots[h>>(64-cacheBits)], &c.slots[h>>(64-2*cacheBits)%cacheSize]
+	a, b := c.places(f)
 	switch {
 	case a.holds(s, f):
 		return a
@@ -53,6 +52,12 @@ func (c *Cache) find(s *Snapshot, f *packet.Flow) *slot {
 	}
 	*at = slot{generation: s.generation, policy: s.Match(f), flow: *f}
 	return at
+}
+
+// places is the two slots that a flow may be in.
+func (c *Cache) places(f *packet.Flow) (a, b *slot) {
+	h := hash(f)
+	return &c.slots[h>>(64-cacheBits)], &c.slots[h>>(64-2*cacheBits)%cacheSize]
 }
 
 func (at *slot) holds(s *Snapshot, f *packet.Flow) bool {

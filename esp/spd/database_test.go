@@ -240,17 +240,84 @@ func TestCacheFollowsChanges(t *testing.T) {
 }
 
 func TestMatchAllocatesNothing(t *testing.T) {
-	d := many(1000)
-	var c Cache
-	i := 0
-	if n := testing.AllocsPerRun(1000, func() {
-		i++
-		f := packet.Flow{Src: netip.AddrFrom4([4]byte{10, 0, 0, 1}), Dst: netip.AddrFrom4([4]byte{172, 16, byte(i >> 8), byte(i)})}
-		if c.Match(d.Load(), &f) == nil && i < 1000 {
-			t.Fatalf("%v has no policy", f.Dst)
+	for _, l := range layouts {
+		d, i := NewDatabase(), 0
+		var c Cache
+		for i := range 1000 {
+			d.Change(nil, []*Policy{l.policy(i)})
 		}
-	}); n != 0 {
-		t.Errorf("a match allocates %v times, want 0", n)
+		if n := testing.AllocsPerRun(1000, func() {
+			f := l.flow(i % 1000)
+			if s := d.Load(); s.Match(&f) == nil || c.Match(s, &f) == nil {
+				t.Fatalf("%s: flow %d has no policy", l.name, i)
+			}
+			i++
+		}); n != 0 {
+			t.Errorf("%s: a match allocates %v times, want 0", l.name, n)
+		}
+	}
+}
+
+// TestManyAlike: each of many policies is found, and the index tells them apart rather than a scan.
+func TestManyAlike(t *testing.T) {
+	const n = 3000
+	for _, l := range layouts {
+		d := NewDatabase()
+		list := make([]*Policy, n)
+		for i := range list {
+			list[i] = l.policy(i)
+			d.Change(nil, []*Policy{list[i]})
+		}
+		for i := range list {
+			f := l.flow(i)
+			if d.Load().Match(&f) != list[i] {
+				t.Fatalf("%s: flow %d does not match its policy", l.name, i)
+			}
+		}
+		if longest := d.Load().root.longest(); longest > leafSize {
+			t.Errorf("%s: %d entries are looked at one after the other", l.name, longest)
+		}
+	}
+}
+
+// longest is the greatest number of entries in a leaf.
+func (n *node) longest() int {
+	if n.table == nil {
+		return len(n.entries)
+	}
+	most := 0
+	for _, child := range n.table.All() {
+		most = max(most, child.longest())
+	}
+	return most
+}
+
+// TestCacheKeepsFlows: a thousand flows that take turns do not drive each other out for long.
+func TestCacheKeepsFlows(t *testing.T) {
+	const flows = 1000
+	d := many(flows)
+	s := d.Load()
+	var c Cache
+	flow := func(i int) packet.Flow {
+		return packet.Flow{Src: host(10, 1), Dst: netip.AddrFrom4([4]byte{172, 16, byte(i >> 8), byte(i)})}
+	}
+	for range 20 {
+		for i := range flows {
+			f := flow(i)
+			if got := c.Match(s, &f); got == nil || got.Reqid != uint32(i) {
+				t.Fatalf("flow %d has another one's policy", i)
+			}
+		}
+	}
+	missing := 0
+	for i := range flows {
+		f := flow(i)
+		if a, b := c.places(&f); !a.holds(s, &f) && !b.holds(s, &f) {
+			missing++
+		}
+	}
+	if missing > flows/100 {
+		t.Errorf("%d of %d flows are not remembered", missing, flows)
 	}
 }
 
