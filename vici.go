@@ -115,7 +115,7 @@ func (d *viciDaemon) Version() vici.Version {
 
 func (d *viciDaemon) Stats() vici.Stats {
 	plugins := []string{"ikev2", "esp", "udp-encap", "psk", "swanctl", "vici", "updown"}
-	return vici.Stats{Since: d.e.startTime(), Scheduled: d.e.ike.Timers(), Plugins: plugins}
+	return vici.Stats{Since: d.e.startTime(), Scheduled: d.e.ike.Timers(), Plugins: plugins, Drops: d.e.engine.Drops()}
 }
 
 func (d *viciDaemon) ReloadSettings() error {

@@ -78,6 +78,8 @@ type Stats struct {
 	Scheduled int
 	// Plugins are the parts that are built in and in use.
 	Plugins []string
+	// Drops counts the packets that the data path dropped, by reason.
+	Drops map[string]uint64
 }
 
 // Target is one SA by unique IDs. With a ChildID it is a Child SA of the IKE SA, otherwise the IKE SA.

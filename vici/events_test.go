@@ -183,8 +183,8 @@ func TestVersionAndStats(t *testing.T) {
 	if answer, err = c.Request(b.ctx, "stats", nil); err != nil {
 		t.Fatal(err)
 	}
-	// The protocol's order; mallinfo is what charon adds and Go has not.
-	inOrder(t, "stats", answer, []string{"uptime", "workers", "queues", "scheduled", "ikesas", "plugins", "mem"})
+	// The protocol's order; mallinfo is what charon adds and Go has not, drops is what charon has not.
+	inOrder(t, "stats", answer, []string{"uptime", "workers", "queues", "scheduled", "ikesas", "plugins", "mem", "drops"})
 	inOrder(t, "workers", answer.Section("workers"), []string{"total", "idle", "active"})
 	inOrder(t, "queues", answer.Section("queues"), priorities)
 	since := noon.Add(-90 * time.Second).Local().Format("Jan 02 15:04:05 2006")
@@ -194,6 +194,7 @@ func TestVersionAndStats(t *testing.T) {
 		{answer.Get("ikesas", "total"), "2"},
 		{answer.Get("ikesas", "half-open"), "1"},
 		{answer.Get("scheduled"), "3"},
+		{answer.Get("drops", "replay"), "7"},
 	} {
 		if test.got != test.want {
 			t.Errorf("stats has %q, want %q, in %s", test.got, test.want, answer)

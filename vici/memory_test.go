@@ -49,7 +49,9 @@ func newMemory() *memory {
 func (d *memory) Version() Version { return Version{"goswan", "0.0.1"} }
 
 func (d *memory) Stats() Stats {
-	return Stats{Since: noon.Add(-90 * time.Second), Scheduled: 3, Plugins: []string{"ikev2", "vici"}}
+	return Stats{
+		Since: noon.Add(-90 * time.Second), Scheduled: 3, Plugins: []string{"ikev2", "vici"}, Drops: map[string]uint64{"replay": 7, "no-sa": 1},
+	}
 }
 
 func (d *memory) ReloadSettings() error {

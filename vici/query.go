@@ -2,7 +2,9 @@ package vici
 
 import (
 	"fmt"
+	"maps"
 	"runtime/metrics"
+	"slices"
 	"time"
 
 	"github.com/goswan/goswan/ike/core"
@@ -40,7 +42,15 @@ func stats(c *call) *Message {
 	m.AddSection("ikesas").Addf("total", "%d", total).Addf("half-open", "%d", halfOpen)
 	m.AddList("plugins", s.Plugins...)
 	m.AddSection("mem").Addf("total", "%d", load.heapBytes).Addf("allocs", "%d", load.heapObjects)
+	addDrops(m.AddSection("drops"), s.Drops)
 	return m
+}
+
+// addDrops adds what charon does not tell: the packets that the data path dropped, by reason.
+func addDrops(m *Message, drops map[string]uint64) {
+	for _, reason := range slices.Sorted(maps.Keys(drops)) {
+		m.Addf(reason, "%d", drops[reason])
+	}
 }
 
 func addPriorities(m *Message, medium uint64) {
