@@ -8,7 +8,7 @@ PACKAGES = $(shell $(GO) list ./... | grep -v '/cmd/goswan/lab$$')
 
 # What the lab runs, as Debian packages it.
 LAB_PACKAGES := charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-standard-plugins \
-	libstrongswan-extra-plugins iproute2 iputils-ping nftables tcpdump tshark
+	libstrongswan-extra-plugins ethtool iproute2 iputils-ping nftables tcpdump tshark
 
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 freebsd/amd64 freebsd/arm64
 
@@ -58,7 +58,7 @@ lab: tools
 	@GOSWAN_LAB="$${GOSWAN_LAB-run}" $(GO) test -count=1 -timeout 40m -v $(LAB)
 
 # The machine should do nothing else meanwhile.
-bench-tunnel: LAB_PACKAGES += iperf3 ethtool
+bench-tunnel: LAB_PACKAGES += iperf3
 bench-tunnel: tools
 	@$(GO) run ./bench/tunnel $(BENCHFLAGS)
 

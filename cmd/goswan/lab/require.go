@@ -14,6 +14,7 @@ import (
 // tools are what the lab runs, and the Debian packages they are in.
 var tools = []struct{ program, pkg string }{
 	{"ip", "iproute2"},
+	{"ethtool", "ethtool"},
 	{"stdbuf", "coreutils"},
 	{"ping", "iputils-ping"},
 	{"nft", "nftables"},
