@@ -41,7 +41,8 @@ func stats(c *call) *Message {
 	total, halfOpen := countSAs(c.daemon.IKESAs())
 	m.AddSection("ikesas").Addf("total", "%d", total).Addf("half-open", "%d", halfOpen)
 	m.AddList("plugins", s.Plugins...)
-	m.AddSection("mem").Addf("total", "%d", load.heapBytes).Addf("allocs", "%d", load.heapObjects)
+	// live is what the last garbage collection found in use; of the total, some may be garbage by now.
+	m.AddSection("mem").Addf("total", "%d", load.heapBytes).Addf("allocs", "%d", load.heapObjects).Addf("live", "%d", load.heapLive)
 	addDrops(m.AddSection("drops"), s.Drops)
 	return m
 }
@@ -92,13 +93,13 @@ func spell(d time.Duration) string {
 // load is what the Go runtime tells of itself.
 type load struct {
 	goroutines, waiting, running, runnable uint64
-	heapBytes, heapObjects                 uint64
+	heapBytes, heapObjects, heapLive       uint64
 }
 
 // runtimeLoad reads the runtime's metrics; one that this Go does not have is 0.
 func runtimeLoad() load {
 	var l load
-	into := []*uint64{&l.goroutines, &l.waiting, &l.running, &l.runnable, &l.heapBytes, &l.heapObjects}
+	into := []*uint64{&l.goroutines, &l.waiting, &l.running, &l.runnable, &l.heapBytes, &l.heapObjects, &l.heapLive}
 	samples := []metrics.Sample{
 		{Name: "/sched/goroutines:goroutines"},
 		{Name: "/sched/goroutines/waiting:goroutines"},
@@ -106,6 +107,7 @@ func runtimeLoad() load {
 		{Name: "/sched/goroutines/runnable:goroutines"},
 		{Name: "/memory/classes/heap/objects:bytes"},
 		{Name: "/gc/heap/objects:objects"},
+		{Name: "/gc/heap/live:bytes"},
 	}
 	metrics.Read(samples)
 	for i, s := range samples {
