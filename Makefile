@@ -15,17 +15,21 @@ PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 win
 # How long each fuzz target runs.
 FUZZTIME ?= 5s
 
+# How long the soak loads the tunnel.
+SOAK ?= 10m
+
 # Flags of the benchmark: --rounds N, --seconds N, --json.
 BENCHFLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test unit race lab bench-tunnel tools check format vet staticcheck arrows cross $(PLATFORMS) fuzz clean
+.PHONY: help demo build test unit race lab soak bench-tunnel tools check format vet staticcheck arrows cross $(PLATFORMS) fuzz clean
 
 help:
 	@echo 'make demo    two endpoints in one process, without root: a tunnel, a page through it, rekeys, the ladder'
 	@echo 'make build   the static binary ./goswan'
 	@echo 'make test    all tests: unit, with the race detector, and the lab (which needs root and Debian)'
 	@echo 'make lab     the lab alone: goswan and strongSwan in network namespaces'
+	@echo 'make soak    as root: a tunnel between two goswans at full load, rekeyed every 5 s, for SOAK=$(SOAK)'
 	@echo 'make bench-tunnel  as root: goswan, wireguard-go and strongSwan compared, in 15 minutes; BENCHFLAGS="--rounds 1 --seconds 1"'
 	@echo 'make check   format, vet, staticcheck, race detector, import picture; quiet when all is well'
 	@echo 'make cross   builds for Linux, macOS, Windows and FreeBSD into dist/'
@@ -56,6 +60,10 @@ race:
 # What the environment says about the lab is explained by `go doc ./cmd/goswan/lab`.
 lab: tools
 	@GOSWAN_LAB="$${GOSWAN_LAB-run}" $(GO) test -count=1 -timeout 40m -v $(LAB)
+
+# The lab has a short one of 15 s. -timeout 0: SOAK says how long it takes.
+soak: tools
+	@GOSWAN_LAB="$${GOSWAN_LAB-run}" GOSWAN_LAB_SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 -v -run '^TestSoak$$' $(LAB)
 
 # The machine should do nothing else meanwhile.
 bench-tunnel: LAB_PACKAGES += iperf3

@@ -34,6 +34,7 @@
 //	GOSWAN_LAB=require     they run, and where they cannot, that is a failure (CI=true means the same)
 //	GOSWAN_LAB_PAIRS=…     runs other pairs than the tests ask for, "strongswan-strongswan" for example, which
 //	                       shows whether a failure is goswan's or the lab's
+//	GOSWAN_LAB_SOAK=10m    prolongs the load of TestSoak, which is 15 s
 //	GOSWAN_LAB_RACE=1      builds goswan with the race detector; what it finds is a failure
 //	GOSWAN_LAB_KEEP=1      leaves the directories with configurations and logs behind and prints where they are
 //
