@@ -21,7 +21,7 @@ const (
 // The key is not kept. A cipher with a method Wipe overwrites its key schedule by it and panics if used afterwards.
 //
 // Like the standard library's it may be used concurrently, appends to dst, and panics where a buffer overlaps another inexactly.
-// Open compares the tag before it writes to dst, or leaves zeros in dst when it refuses.
+// When Open refuses, dst up to its capacity has the octets it had, or zeros: no plaintext is to be seen whose tag is wrong.
 func New(key secret.Bytes) (cipher.AEAD, error) {
 	switch len(key) {
 	case 16, 24, 32:

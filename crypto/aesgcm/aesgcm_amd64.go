@@ -24,6 +24,9 @@ var errOpen = errors.New("aesgcm: message authentication failed")
 // maxLen is the longest plaintext: "len(P) ≤ 2³⁹-256" bits, SP 800-38D §5.2.1.1.
 const maxLen = (1<<32 - 2) * blockSize
 
+// heldLen is how many octets open deciphers without writing them before the tag was compared.
+const heldLen = 240
+
 // vector is AES-GCM by gcm_amd64.s.
 type vector struct{ keys schedule }
 
@@ -38,7 +41,9 @@ func newVector(key secret.Bytes) cipher.AEAD {
 //go:noescape
 func seal(k *schedule, nonce *[nonceSize]byte, counter uint32, aad *byte, aadLen int, dst, src *byte, n int)
 
-// open compares the tag behind the n octets at src in constant time, and only if it is right deciphers them to dst.
+// open deciphers the n octets at src to dst and compares the tag behind them in constant time. Up to heldLen octets stay in
+// registers until then. More are hashed and deciphered in one pass, which is faster than hashing first: when open then says that
+// the tag is wrong, the caller has to clear dst before anybody sees it.
 //
 //go:noescape
 func open(k *schedule, nonce *[nonceSize]byte, counter uint32, aad *byte, aadLen int, dst, src *byte, n int) bool
@@ -69,7 +74,7 @@ func (v *vector) Open(dst, nonce, ciphertext, additionalData []byte) ([]byte, er
 	checkOverlap(out, ciphertext, additionalData)
 	if !open(&v.keys, (*[nonceSize]byte)(nonce), 1, unsafe.SliceData(additionalData), len(additionalData),
 		unsafe.SliceData(out), &ciphertext[0], n) {
-		clear(out) // as the standard library does, though nothing was written
+		clear(out) // what was written in one pass is not to be seen, as the standard library has it
 		return nil, errOpen
 	}
 	return ret, nil

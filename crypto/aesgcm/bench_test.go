@@ -31,7 +31,7 @@ func BenchmarkOpen(b *testing.B) {
 func sideBySide(b *testing.B, f func(b *testing.B, c cipher.AEAD, n int)) {
 	for _, size := range keySizes {
 		ours, theirs := pair(b, random(3, size))
-		for _, n := range []int{64, 1420, 16384} {
+		for _, n := range []int{64, 256, 1420, 4096, 16384} {
 			for _, c := range []struct {
 				name string
 				cipher.AEAD

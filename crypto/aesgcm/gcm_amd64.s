@@ -1,3 +1,4 @@
+#include "go_asm.h"
 #include "textflag.h"
 
 // AES-GCM, NIST SP 800-38D, on registers of 512 bits: four blocks in each, sixteen blocks a step.
@@ -39,7 +40,13 @@ DATA oneToFour<>+56(SB)/8, $0
 GLOBL oneToFour<>(SB), RODATA, $64
 DATA four<>+0(SB)/8, $4
 DATA four<>+8(SB)/8, $0
-GLOBL four<>(SB), RODATA, $16
+DATA four<>+16(SB)/8, $4
+DATA four<>+24(SB)/8, $0
+DATA four<>+32(SB)/8, $4
+DATA four<>+40(SB)/8, $0
+DATA four<>+48(SB)/8, $4
+DATA four<>+56(SB)/8, $0
+GLOBL four<>(SB), RODATA, $64
 
 // Offsets into schedule.
 #define LAST_KEY 224
@@ -60,13 +67,13 @@ GLOBL four<>(SB), RODATA, $16
 // with its wrap.
 #define COUNTERS4 \
 	VPSHUFB Z10, Z8, Z0 \
-	VPADDD Z9, Z8, Z8 \
+	VPADDD four<>(SB), Z8, Z8 \
 	VPSHUFB Z10, Z8, Z1 \
-	VPADDD Z9, Z8, Z8 \
+	VPADDD four<>(SB), Z8, Z8 \
 	VPSHUFB Z10, Z8, Z2 \
-	VPADDD Z9, Z8, Z8 \
+	VPADDD four<>(SB), Z8, Z8 \
 	VPSHUFB Z10, Z8, Z3 \
-	VPADDD Z9, Z8, Z8 \
+	VPADDD four<>(SB), Z8, Z8 \
 	VPXORQ Z16, Z0, Z0 \
 	VPXORQ Z16, Z1, Z1 \
 	VPXORQ Z16, Z2, Z2 \
@@ -202,29 +209,69 @@ last: \
 	VPSHUFB Z10, Z6, Z6 \
 	VPSHUFB Z10, Z7, Z7
 
+// The same for sixteen reversed blocks in Z4–Z7, in four parts. Sums of three are one VPTERNLOGQ, for which products wait in the
+// registers of blocks already used and in Z9. After the last part the low product lacks Z5 and the high one Z6.
+#define PRODUCT16_A \
+	VPCLMULQDQ $0x00, 64(BX), Z5, Z12 \
+	VPCLMULQDQ $0x11, 64(BX), Z5, Z13 \
+	VPCLMULQDQ $0x01, 64(BX), Z5, Z14 \
+	VPCLMULQDQ $0x10, 64(BX), Z5, Z15
+
+#define PRODUCT16_B \
+	VPCLMULQDQ $0x01, 128(BX), Z6, Z5 \
+	VPCLMULQDQ $0x10, 128(BX), Z6, Z9 \
+	VPTERNLOGQ $0x96, Z9, Z5, Z14 \
+	VPCLMULQDQ $0x00, 128(BX), Z6, Z5 \
+	VPCLMULQDQ $0x11, 128(BX), Z6, Z9
+
+#define PRODUCT16_C \
+	VPCLMULQDQ $0x01, 192(BX), Z7, Z6 \
+	VPTERNLOGQ $0x96, Z15, Z6, Z14 \
+	VPCLMULQDQ $0x10, 192(BX), Z7, Z15 \
+	VPCLMULQDQ $0x00, 192(BX), Z7, Z6 \
+	VPTERNLOGQ $0x96, Z5, Z6, Z12 \
+	VPCLMULQDQ $0x11, 192(BX), Z7, Z6 \
+	VPTERNLOGQ $0x96, Z9, Z6, Z13
+
+#define PRODUCT16_D \
+	VPXORQ Z31, Z4, Z4 \
+	VPCLMULQDQ $0x01, 0(BX), Z4, Z5 \
+	VPTERNLOGQ $0x96, Z15, Z5, Z14 \
+	VPCLMULQDQ $0x10, 0(BX), Z4, Z5 \
+	VPXORQ Z5, Z14, Z14 \
+	VPCLMULQDQ $0x00, 0(BX), Z4, Z5 \
+	VPCLMULQDQ $0x11, 0(BX), Z4, Z6
+
+#define REDUCE16_SPLIT \
+	VPSLLDQ $8, Z14, Z15 \
+	VPTERNLOGQ $0x96, Z15, Z5, Z12 \
+	VPSRLDQ $8, Z14, Z14 \
+	VPTERNLOGQ $0x96, Z14, Z6, Z13
+
 // Y = GHASH of the sixteen reversed blocks in Z4–Z7.
 #define HASH16 \
-	PRODUCT(64, Z5) \
-	PRODUCT_ADD(128, Z6) \
-	PRODUCT_ADD(192, Z7) \
-	VPXORQ Z31, Z4, Z4 \
-	PRODUCT_ADD(0, Z4) \
-	REDUCE
+	PRODUCT16_A \
+	PRODUCT16_B \
+	PRODUCT16_C \
+	PRODUCT16_D \
+	REDUCE16_SPLIT \
+	REDUCE_HALF \
+	REDUCE_END \
+	FOLD
 
 // Both at once, so that neither waits for its latency: the next 256 octets of key stream without the last rounds, and HASH16.
 #define STREAM4_HASH16 \
 	COUNTERS4 \
 	ROUND4(Z17) \
-	PRODUCT(64, Z5) \
+	PRODUCT16_A \
 	ROUND4(Z18) \
-	PRODUCT_ADD(128, Z6) \
+	PRODUCT16_B \
 	ROUND4(Z19) \
-	PRODUCT_ADD(192, Z7) \
+	PRODUCT16_C \
 	ROUND4(Z20) \
-	VPXORQ Z31, Z4, Z4 \
-	PRODUCT_ADD(0, Z4) \
+	PRODUCT16_D \
 	ROUND4(Z21) \
-	REDUCE_SPLIT \
+	REDUCE16_SPLIT \
 	ROUND4(Z22) \
 	REDUCE_HALF \
 	ROUND4(Z23) \
@@ -347,7 +394,6 @@ done:
 	VPINSRD $3, R9, X0, X0 \
 	VBROADCASTI32X4 reverse<>(SB), Z10 \
 	VBROADCASTI32X4 polynomial<>(SB), Z11 \
-	VBROADCASTI32X4 four<>(SB), Z9 \
 	VSHUFI64X2 $0, Z0, Z0, Z8 \
 	VPSHUFB Z10, Z8, Z8 \
 	VPADDD oneToFour<>(SB), Z8, Z8 \
@@ -404,6 +450,16 @@ done:
 #define TAG \
 	VPSHUFB X10, X31, X31 \
 	VPXORQ mask-16(SP), X31, X31
+
+// "…if T = T', then return P; else return FAIL"  SP 800-38D §7.2 step 8. T is behind the source's CX octets; all its bits are
+// compared at once.
+#define COMPARE(refuse) \
+	TAG \
+	VPXORQ (SI)(CX*1), X31, X31 \
+	VPTESTMQ X31, X31, K1 \
+	KMOVB K1, R9 \
+	TESTQ R9, R9 \
+	JNE refuse
 
 // func seal(k *schedule, nonce *[12]byte, counter uint32, aad *byte, aadLen int, dst, src *byte, n int)
 TEXT ·seal(SB), NOSPLIT, $16-64
@@ -486,54 +542,21 @@ TEXT ·open(SB), NOSPLIT, $16-65
 	HASH_AAD(openAAD, openAADTail, openAADDone)
 	CMPQ CX, $64
 	JLE  openShort
-	CMPQ CX, $240
+	CMPQ CX, $const_heldLen
 	JLE  openMiddle
-	MOVQ SI, R8
 
-	// Long: GHASH of everything first.
+	// Longer: GHASH and the key stream in one pass, and Open clears what it wrote if the tag turns out wrong.
 	CMPQ CX, $256
-	JLT  openHashTail
+	JLT  openTail
 
-openHash:
+openLoop:
 	VMOVDQU64 0(SI), Z4
 	VMOVDQU64 64(SI), Z5
 	VMOVDQU64 128(SI), Z6
 	VMOVDQU64 192(SI), Z7
 	REVERSE4
-	HASH16
-	ADDQ $256, SI
-	SUBQ $256, CX
-	CMPQ CX, $256
-	JGE  openHash
-	TESTQ CX, CX
-	JEQ  openHashEven
-
-openHashTail:
-	MASKS
-	LOAD_MASKED
-	REVERSE4
-	HASH_TAIL(openBig, openReduce, openHashed)
-	JMP openCompare
-
-openHashEven:
-	HASH_LENGTHS
-
-openCompare:
-	TAG
-	VPXORQ   (SI)(CX*1), X31, X31
-	VPTESTMQ X31, X31, K1
-	KMOVB    K1, R9
-	TESTQ    R9, R9
-	JNE      openRefuse
-
-	// "…if T = T', then return P; else return FAIL"  SP 800-38D §7.2 step 8. Nothing was decrypted before this.
-	MOVQ R8, SI
-	MOVQ n+56(FP), CX
-
-openLoop:
-	STREAM4(openStream)
-	CMPQ      CX, $256
-	JLT       openTail
+	STREAM4_HASH16
+	FINISH4(openNext)
 	VPXORQ    0(SI), Z0, Z0
 	VPXORQ    64(SI), Z1, Z1
 	VPXORQ    128(SI), Z2, Z2
@@ -542,13 +565,16 @@ openLoop:
 	VMOVDQU64 Z1, 64(DI)
 	VMOVDQU64 Z2, 128(DI)
 	VMOVDQU64 Z3, 192(DI)
-	ADDQ  $256, SI
-	ADDQ  $256, DI
-	SUBQ  $256, CX
-	JNE   openLoop
-	JMP   openDone
+	ADDQ      $256, SI
+	ADDQ      $256, DI
+	SUBQ      $256, CX
+	CMPQ      CX, $256
+	JGE       openLoop
+	TESTQ     CX, CX
+	JEQ       openEven
 
 openTail:
+	STREAM4(openLast)
 	MASKS
 	LOAD_MASKED
 	VPXORQ Z4, Z0, Z0
@@ -556,13 +582,22 @@ openTail:
 	VPXORQ Z6, Z2, Z2
 	VPXORQ Z7, Z3, Z3
 	STORE_MASKED
+	REVERSE4
+	HASH_TAIL(openBig, openReduce, openHashed)
+	JMP openCompare
+
+openEven:
+	HASH_LENGTHS
+
+openCompare:
+	COMPARE(openRefuse)
 
 openDone:
 	VZEROUPPER
 	MOVB $1, ret+64(FP)
 	RET
 
-	// Up to 240 octets stay in registers, deciphered, until the tag was compared.
+	// Up to heldLen octets stay in registers, deciphered, until the tag was compared.
 openMiddle:
 	STREAM4(openAll)
 	MASKS
@@ -590,12 +625,7 @@ openShort:
 
 openHeld:
 	HASH_TAIL(openHeldBig, openHeldReduce, openHeldHashed)
-	TAG
-	VPXORQ   (SI)(CX*1), X31, X31
-	VPTESTMQ X31, X31, K1
-	KMOVB    K1, R9
-	TESTQ    R9, R9
-	JNE      openRefuse
+	COMPARE(openRefuse)
 	MASKS
 	STORE_MASKED
 	JMP openDone

@@ -70,6 +70,65 @@ func TestAnyOctetChangedIsRefused(t *testing.T) {
 	}
 }
 
+// Tags that a careless comparison takes: of one word only, of the words' sum, of fewer octets, of none, or of another message.
+func TestForgedTagsAreRefused(t *testing.T) {
+	each := func(tag []byte, f func(i int, x byte) byte) (out []byte) {
+		for i, x := range tag {
+			out = append(out, f(i, x))
+		}
+		return out
+	}
+	for _, size := range keySizes {
+		ours, theirs := pair(t, random(uint64(size), size))
+		nonce, aad := random(50, nonceSize), random(51, 12)
+		for _, n := range []int{0, 16, 64, 65, 240, 241, 256, 512, 1420} {
+			sealed := theirs.Seal(nil, nonce, random(52, n), aad)
+			other := theirs.Seal(nil, nonce, nil, aad)
+			tag := sealed[n:]
+			for name, forged := range map[string][]byte{
+				"zeros":                                 make([]byte, tagSize),
+				"ones":                                  bytes.Repeat([]byte{0xff}, tagSize),
+				"all bits flipped":                      each(tag, func(_ int, x byte) byte { return ^x }),
+				"the highest bit of each octet flipped": each(tag, func(_ int, x byte) byte { return x ^ 0x80 }),
+				"the first half only":                   each(tag, func(i int, x byte) byte { return x ^ byte(i/8) }),
+				"the second half only":                  each(tag, func(i int, x byte) byte { return x ^ byte(1-i/8) }),
+				"both halves off by the same":           each(tag, func(i int, x byte) byte { return x ^ byte(1-i%8/7) }),
+				"its octets reversed":                   each(tag, func(i int, _ byte) byte { return tag[tagSize-1-i] }),
+				"its halves exchanged":                  append(append([]byte{}, tag[8:]...), tag[:8]...),
+				"the tag of an empty message":           other,
+				"no octet":                              nil,
+				"the first octet only":                  tag[:1],
+				"as RFC 4106 has it for 8 octets":       tag[:8],
+				"as RFC 4106 has it for 12 octets":      tag[:12],
+				"all but the last octet":                tag[:15],
+				"itself and once more":                  append(append([]byte{}, tag...), tag...),
+			} {
+				if bytes.Equal(forged, tag) {
+					continue // of no octets the tag of an empty message is the right one
+				}
+				message := append(append([]byte{}, sealed[:n]...), forged...)
+				refused(t, fmt.Sprintf("%d octets whose tag is %s", n, name), ours, nonce, message, aad, n%64)
+			}
+		}
+	}
+}
+
+// What stands in the additional data and what in the ciphertext, and how long each is, the tag tells apart.
+func TestOctetsDoNotMoveBetweenAADAndCiphertext(t *testing.T) {
+	ours, theirs := pair(t, random(53, 16))
+	nonce := random(54, nonceSize)
+	for _, n := range []int{16, 48, 64, 256, 272, 512} {
+		sealed := theirs.Seal(nil, nonce, random(55, n), nil)
+		for moved := 16; moved <= n; moved += 16 {
+			refused(t, "a message whose beginning became additional data", ours, nonce, sealed[moved:], sealed[:moved], 0)
+		}
+		aad := random(56, n)
+		sealed = theirs.Seal(nil, nonce, nil, aad)
+		refused(t, "additional data that became ciphertext", ours, nonce, append(aad, sealed...), nil, 0)
+		refused(t, "additional data filled with zeros", ours, nonce, sealed, append(aad, 0), 0)
+	}
+}
+
 // The test cases of the specification submitted to NIST: McGrew and Viega, "The Galois/Counter Mode of Operation (GCM)",
 // Appendix B, all whose IV has 96 bits.
 func TestSpecificationVectors(t *testing.T) {
@@ -199,6 +258,14 @@ func TestSealAndOpenDoNotAllocate(t *testing.T) {
 				}
 			}); allocs != 0 {
 				t.Errorf("Seal and Open of %d octets allocate %v times", n, allocs)
+			}
+			forged := make([]byte, n+tagSize)
+			if allocs := testing.AllocsPerRun(100, func() {
+				if _, err := c.Open(buf[:0], nonce, forged, aad); err == nil {
+					t.Fatal("a forged message opened")
+				}
+			}); allocs != 0 {
+				t.Errorf("Open allocates %v times to refuse %d octets", allocs, n)
 			}
 		}
 	}
