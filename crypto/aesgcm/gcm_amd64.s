@@ -649,13 +649,3 @@ TEXT ·multiply(SB), NOSPLIT, $0-24
 	MULTIPLY((DX))
 	VMOVDQU64 X31, (DI)
 	RET
-
-// func subWord(w uint32) uint32
-TEXT ·subWord(SB), NOSPLIT, $0-12
-	MOVL w+0(FP), AX
-	MOVQ AX, X0
-	PSHUFD $0, X0, X0
-	AESKEYGENASSIST $0, X0, X0
-	MOVQ X0, AX
-	MOVL AX, ret+8(FP)
-	RET

@@ -2,8 +2,8 @@ package aesgcm
 
 import (
 	"encoding/binary"
-	"math/bits"
 
+	"github.com/goswan/goswan/crypto/aeskey"
 	"github.com/goswan/goswan/crypto/secret"
 )
 
@@ -23,44 +23,20 @@ type schedule struct {
 //go:noescape
 func multiply(product, a, b *[blockSize]byte)
 
-// subWord is SubWord of FIPS 197 §5.2 by the processor, without a table whose use could be timed.
-func subWord(w uint32) uint32
-
 // expand fills the schedule.
 func (k *schedule) expand(key secret.Bytes) {
 	k.expandKey(key)
 	k.expandHash()
 }
 
-// expandKey is KeyExpansion of FIPS 197 §5.2. The words are little-endian here, so RotWord is a rotation to the right.
+// expandKey keeps the round keys, the last one apart.
 func (k *schedule) expandKey(key secret.Bytes) {
-	nk := len(key) / 4
-	k.rounds = uint64(nk + 6)
-	var w [4 * 15]uint32
-	defer clear(w[:])
-	for i := range nk {
-		w[i] = binary.LittleEndian.Uint32(key[4*i:])
-	}
-	words := 4 * (int(k.rounds) + 1)
-	rcon := uint32(1)
-	for i := nk; i < words; i++ {
-		t := w[i-1]
-		switch {
-		case i%nk == 0:
-			t = subWord(bits.RotateLeft32(t, -8)) ^ rcon
-			rcon = rcon<<1 ^ rcon>>7*0x11b
-		case nk > 6 && i%nk == 4:
-			t = subWord(t)
-		}
-		w[i] = w[i-nk] ^ t
-	}
-	for i := range words {
-		to := &k.last
-		if i < words-4 {
-			to = &k.round[i/4]
-		}
-		binary.LittleEndian.PutUint32(to[i%4*4:], w[i])
-	}
+	var keys aeskey.Schedule
+	defer clear(keys[:])
+	rounds := keys.Expand(key)
+	k.rounds = uint64(rounds)
+	copy(k.round[:], keys[:rounds])
+	k.last = keys[rounds]
 }
 
 // expandHash makes the powers of the hash subkey H = CIPH_K(0¹²⁸), SP 800-38D §6.4.

@@ -23,25 +23,6 @@ func keyed(t *testing.T, key []byte) *schedule {
 	return k
 }
 
-// FIPS 197 Appendix A: the last word of each example's expansion, and the first that is made.
-func TestKeyExpansion(t *testing.T) {
-	for _, v := range []struct{ key, first, last string }{
-		{"2b7e151628aed2a6abf7158809cf4f3c", "a0fafe17", "b6630ca6"},
-		{"8e73b0f7da0e6452c810f32b809079e562f8ead2522c6b7b", "fe0c91f7", "01002202"},
-		{"603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4", "9ba35411", "706c631e"},
-	} {
-		key := unhex(t, v.key)
-		k := keyed(t, key)
-		at := len(key)
-		if got := k.round[at/16][at%16:][:4]; !bytes.Equal(got, unhex(t, v.first)) {
-			t.Errorf("the expansion of a key of %d octets begins with %x, FIPS 197 has %s", len(key), got, v.first)
-		}
-		if got := k.last[12:]; !bytes.Equal(got, unhex(t, v.last)) {
-			t.Errorf("the expansion of a key of %d octets ends with %x, FIPS 197 has %s", len(key), got, v.last)
-		}
-	}
-}
-
 // product is the multiplication of SP 800-38D §6.3, Algorithm 1, bit by bit.
 func product(x, y [blockSize]byte) (z [blockSize]byte) {
 	v := y

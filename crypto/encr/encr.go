@@ -18,7 +18,7 @@ import (
 )
 
 // Transform is one row: an IANA "Transform Type 1 - Encryption Algorithm Transform ID".
-// A usable row has exactly one of NewAEAD and NewBlock.
+// A usable row has exactly one of NewAEAD and NewCBC.
 type Transform struct {
 	ID       uint16
 	Name     string    // as IANA registered it, "ENCR_AES_GCM_16"
@@ -36,8 +36,14 @@ type Transform struct {
 	Status   status.Status
 	Why      string // of a refused or legacy row: why
 
-	NewAEAD  func(key secret.Bytes) (cipher.AEAD, error)
-	NewBlock func(key secret.Bytes) (cipher.Block, error)
+	NewAEAD func(key secret.Bytes) (cipher.AEAD, error)
+	NewCBC  func(key secret.Bytes) (encrypt, decrypt CBC, err error)
+}
+
+// CBC is one direction of a block cipher in CBC mode that takes a new IV for each packet.
+type CBC interface {
+	cipher.BlockMode
+	SetIV(iv []byte)
 }
 
 // Keyword is one of the words that strongSwan's proposals have for a transform.

@@ -105,8 +105,10 @@ func seal(t *testing.T, row Transform, key, nonce, aad, plain []byte) []byte {
 	if row.AEAD {
 		return aead(t, row, key).Seal(nil, nonce, plain, aad)
 	}
+	encrypt, _ := cbc(t, row, key)
 	out := make([]byte, len(plain))
-	cipher.NewCBCEncrypter(block(t, row, key), nonce).CryptBlocks(out, plain)
+	encrypt.SetIV(nonce)
+	encrypt.CryptBlocks(out, plain)
 	return out
 }
 
@@ -118,8 +120,10 @@ func open(t *testing.T, row Transform, key, nonce, aad, ciphered []byte) []byte 
 		}
 		return out
 	}
+	_, decrypt := cbc(t, row, key)
 	out := make([]byte, len(ciphered))
-	cipher.NewCBCDecrypter(block(t, row, key), nonce).CryptBlocks(out, ciphered)
+	decrypt.SetIV(nonce)
+	decrypt.CryptBlocks(out, ciphered)
 	return out
 }
 
@@ -131,12 +135,12 @@ func aead(t *testing.T, row Transform, key []byte) cipher.AEAD {
 	return a
 }
 
-func block(t *testing.T, row Transform, key []byte) cipher.Block {
-	b, err := row.NewBlock(key)
+func cbc(t *testing.T, row Transform, key []byte) (encrypt, decrypt CBC) {
+	encrypt, decrypt, err := row.NewCBC(key)
 	if err != nil {
 		t.Fatalf("%s: %v", row.Name, err)
 	}
-	return b
+	return encrypt, decrypt
 }
 
 // each calls f for every usable row and every key length of it.
@@ -172,7 +176,7 @@ func TestRowsAgreeWithTheirCiphers(t *testing.T) {
 		if row.RFC == "" || row.Log == "" || len(row.Keywords) == 0 {
 			t.Errorf("%s lacks its RFC, log name or keyword", row.Name)
 		}
-		if (row.NewAEAD != nil) != row.AEAD || (row.NewBlock != nil) == row.AEAD {
+		if (row.NewAEAD != nil) != row.AEAD || (row.NewCBC != nil) == row.AEAD {
 			t.Fatalf("%s has not the one constructor of its kind", row.Name)
 		}
 		if row.StrengthBits(bits) < 112 {
@@ -189,8 +193,12 @@ func TestRowsAgreeWithTheirCiphers(t *testing.T) {
 			}
 			return
 		}
-		if b := block(t, row, make([]byte, n)); b.BlockSize() != row.Block || row.IVLen != row.Block || row.ICVLen != 0 {
-			t.Errorf("%s has blocks of %d octets, its row says %d", row.Name, b.BlockSize(), row.Block)
+		encrypt, decrypt := cbc(t, row, make([]byte, n))
+		if encrypt.BlockSize() != row.Block || decrypt.BlockSize() != row.Block || row.IVLen != row.Block || row.ICVLen != 0 {
+			t.Errorf("%s has blocks of %d and %d octets, its row says %d", row.Name, encrypt.BlockSize(), decrypt.BlockSize(), row.Block)
+		}
+		if _, _, err := row.NewCBC(make([]byte, n+1)); err == nil {
+			t.Errorf("%s takes a key of %d octets", row.Name, n+1)
 		}
 	})
 }
@@ -202,7 +210,7 @@ func TestRowsAreUnique(t *testing.T) {
 			t.Errorf("two rows have the Transform ID %d", row.ID)
 		}
 		ids[row.ID] = true
-		if row.Status.Usable() != (row.NewAEAD != nil || row.NewBlock != nil) {
+		if row.Status.Usable() != (row.NewAEAD != nil || row.NewCBC != nil) {
 			t.Errorf("%s is %s, which does not fit its constructors", row.Name, row.Status)
 		}
 		for _, k := range row.Keywords {

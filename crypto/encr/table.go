@@ -9,7 +9,7 @@ var Transforms = []Transform{
 	{ID: 12, Name: "ENCR_AES_CBC", Log: "AES_CBC",
 		Keywords: []Keyword{{"aes128", 128}, {"aes", 128}, {"aes192", 192}, {"aes256", 256}},
 		KeyBits:  []uint16{128, 192, 256}, IVLen: 16, Block: 16,
-		RFC: "RFC 3602", Status: status.Default, NewBlock: newAES},
+		RFC: "RFC 3602", Status: status.Default, NewCBC: newAESCBC},
 	{ID: 20, Name: "ENCR_AES_GCM_16", Log: "AES_GCM_16",
 		Keywords: []Keyword{
 			{"aes128gcm16", 128}, {"aes128gcm128", 128}, {"aes128gcm", 128},

@@ -1,7 +1,6 @@
 package suite
 
 import (
-	"crypto/cipher"
 	"crypto/sha512"
 	"crypto/subtle"
 	"fmt"
@@ -14,31 +13,19 @@ import (
 
 // cbc is a Cipher of a block cipher in CBC mode and an integrity algorithm beside it: encrypt, then authenticate.
 type cbc struct {
-	encrypt, decrypt chain
+	encrypt, decrypt encr.CBC
 	mac              hash.Hash
 	sum              [sha512.Size]byte // room for the value before truncation
 	icv              int
 }
 
-// chain is a CBC chain that takes a new IV for each packet; those of the standard library do.
-type chain interface {
-	cipher.BlockMode
-	SetIV(iv []byte)
-}
-
 func newCBC(e encr.Transform, i *integ.Transform, encrKey, integKey secret.Bytes) (Cipher, error) {
-	b, err := e.NewBlock(encrKey)
+	enc, dec, err := e.NewCBC(encrKey)
 	if err != nil {
 		return nil, fmt.Errorf("suite: %s: %w", e.Name, err)
 	}
-	if b.BlockSize() != e.Block || e.Block != e.IVLen {
+	if enc.BlockSize() != e.Block || dec.BlockSize() != e.Block || e.Block != e.IVLen {
 		panic("suite: the row of " + e.Name + " and its cipher disagree on a length")
-	}
-	zero := make([]byte, e.IVLen)
-	enc, ok := cipher.NewCBCEncrypter(b, zero).(chain)
-	dec, ok2 := cipher.NewCBCDecrypter(b, zero).(chain)
-	if !ok || !ok2 {
-		panic("suite: the CBC mode of " + e.Name + " takes no second IV")
 	}
 	mac := i.New(integKey)
 	if mac.Size() < i.ICVLen || mac.Size() > sha512.Size {
@@ -91,5 +78,10 @@ func (c *cbc) value(aad, iv, ciphertext, trail []byte) []byte {
 
 func (c *cbc) Wipe() {
 	clear(c.sum[:])
+	for _, m := range []encr.CBC{c.encrypt, c.decrypt} {
+		if w, ok := m.(interface{ Wipe() }); ok {
+			w.Wipe()
+		}
+	}
 	c.encrypt, c.decrypt, c.mac = nil, nil, nil
 }

@@ -25,3 +25,18 @@ func TestWipeReachesTheKeySchedule(t *testing.T) {
 	}()
 	aead.Seal(nil, make([]byte, aead.NonceSize()), nil, nil)
 }
+
+func TestWipeReachesTheKeyScheduleOfCBC(t *testing.T) {
+	c := newCipher(t, sets(t)[0], 1).(*cbc)
+	decrypt := c.decrypt
+	if _, wipes := decrypt.(interface{ Wipe() }); !wipes {
+		t.Skip("this processor has the standard library's AES-CBC, which offers no overwriting")
+	}
+	c.Wipe()
+	defer func() {
+		if recover() == nil {
+			t.Error("the key schedule outlives Wipe")
+		}
+	}()
+	decrypt.CryptBlocks(make([]byte, 16), make([]byte, 16))
+}

@@ -92,7 +92,7 @@ func (s Set) IntegKeyLen() int {
 // NewCipher keys one direction. encrKey has EncrKeyLen octets, salt included, and integKey has IntegKeyLen octets;
 // the Cipher keeps nothing of either slice.
 func (s Set) NewCipher(encrKey, integKey secret.Bytes) (Cipher, error) {
-	if s.Encr.NewAEAD == nil && s.Encr.NewBlock == nil {
+	if s.Encr.NewAEAD == nil && s.Encr.NewCBC == nil {
 		return nil, fmt.Errorf("suite: %s has no encryption algorithm to key", s.Proposal)
 	}
 	if len(encrKey) != s.EncrKeyLen() || len(integKey) != s.IntegKeyLen() {
