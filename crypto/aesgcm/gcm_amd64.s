@@ -389,7 +389,8 @@ done:
 	MOVQ n+56(FP), CX \
 	MOVQ ROUNDS(AX), R13 \
 	BSWAPL R9 \
-	VMOVQ 0(DX), X0 \
+	VMOVD 0(DX), X0 \
+	VPINSRD $1, 4(DX), X0, X0 \
 	VPINSRD $2, 8(DX), X0, X0 \
 	VPINSRD $3, R9, X0, X0 \
 	VBROADCASTI32X4 reverse<>(SB), Z10 \
