@@ -8,16 +8,24 @@ import (
 // The Internet checksum (RFC 1071). Sums here are of the octets as little-endian words: the ones' complement sum does
 // not depend on the byte order (RFC 1071 §2 (B)), so a folded sum is stored little-endian too.
 
-// vectorFrom is how many octets sum needs before the 512-bit registers are worth their beginning and end.
+// assembly is a way to sum; the zero value is plain Go.
+type assembly int
+
+const (
+	plain  assembly = iota
+	avx2            // registers of 256 bits
+	avx512          // registers of 512 bits
+)
+
+// vectorFrom is how many octets sum needs before wide registers are worth their beginning and end.
 const vectorFrom = 256
 
 // sum adds the octets b to the ones' complement accumulator acc. b must begin at an even distance from what was added before.
 func sum(b []byte, acc uint64) uint64 {
-	if !accelerated || len(b) < vectorFrom {
+	if chosen == plain || len(b) < vectorFrom {
 		return sumGeneric(b, acc)
 	}
-	acc, c := bits.Add64(acc, sumVector(b), 0)
-	return acc + c
+	return sumVector(chosen, b, acc)
 }
 
 // sumGeneric is sum in plain Go.
