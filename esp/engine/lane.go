@@ -48,6 +48,10 @@ func (e *Engine) newLanes() (lanes []*lane, err error) {
 		l.in = append(l.in, newReceiver(e, p, l.queue))
 	}
 	for _, l := range lanes {
+		if 1+len(l.conns) > poll.MaxSources {
+			closeLanes(lanes)
+			return nil, nil
+		}
 		if err = l.open(); err != nil {
 			closeLanes(lanes)
 			if errors.Is(err, errors.ErrUnsupported) {
@@ -83,20 +87,17 @@ func closeLanes(lanes []*lane) {
 	}
 }
 
+// everything is all sources, ready or not.
+const everything = ^uint64(0)
+
 // run carries packets until the set is stopped or a source is closed or fails.
 func (l *lane) run() error {
 	for {
 		ready, err := l.set.Wait()
-		for err == nil && ready != 0 {
-			var more bool
-			if more, err = l.turn(ready); more {
-				ready = ^uint64(0)
-				continue
-			}
-			ready = 0
+		for more := true; more && err == nil; ready = everything {
+			more, err = l.turn(ready)
 		}
 		if err != nil {
-			l.out.flush()
 			return err
 		}
 	}
