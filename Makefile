@@ -18,7 +18,7 @@ FUZZTIME ?= 5s
 # How long the soak loads the tunnel.
 SOAK ?= 10m
 
-# Flags of the benchmark: --rounds N, --seconds N, --json.
+# Flags of the benchmark: --rounds N, --seconds N, --only NAMES, --json; --help explains them.
 BENCHFLAGS ?=
 
 .DEFAULT_GOAL := help
@@ -30,7 +30,8 @@ help:
 	@echo 'make test    all tests: unit, with the race detector, and the lab (which needs root and Debian)'
 	@echo 'make lab     the lab alone: goswan and strongSwan in network namespaces'
 	@echo 'make soak    as root: a tunnel between two goswans at full load, rekeyed every 5 s, for SOAK=$(SOAK)'
-	@echo 'make bench-tunnel  as root: goswan, wireguard-go and strongSwan compared, in 15 minutes; BENCHFLAGS="--rounds 1 --seconds 1"'
+	@echo 'make bench-tunnel  as root: goswan, wireguard-go and strongSwan compared, in 20 minutes; a part of it:'
+	@echo '             BENCHFLAGS="--rounds 1 --seconds 1 --only goswan,wireguard-go"; BENCHFLAGS=--help tells more'
 	@echo 'make check   format, vet, staticcheck, race detector, import picture; quiet when all is well'
 	@echo 'make cross   builds for Linux, macOS, Windows and FreeBSD into dist/'
 	@echo 'make fuzz    every fuzz target for FUZZTIME=$(FUZZTIME)'

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/goswan/goswan/cmd/goswan/lab"
+	"github.com/goswan/goswan/vici"
 )
 
 // endpoint is one running end of a tunnel.
@@ -21,6 +23,7 @@ type endpoint struct {
 	cmd    *exec.Cmd
 	log    string        // the file of what it prints
 	exited chan struct{} // closed when it has ended
+	vici   string        // the URI of its control socket, if it is goswan's
 }
 
 // startEndpoint starts a program in a namespace. `ip netns exec` becomes the program, so the process is the endpoint's.
@@ -143,6 +146,38 @@ func parsePeak(status string) (float64, error) {
 		}
 	}
 	return 0, fmt.Errorf("/proc/PID/status has no VmHWM: %q", status)
+}
+
+// heap is the larger of the Go heaps of those endpoints that are goswan's, in MB; ok is false when none is. It is what
+// `swanctl --stats` shows: objects, dead ones included that the collector has not swept yet.
+func (all endpoints) heap(ctx context.Context) (most float64, ok bool, err error) {
+	for _, e := range all {
+		if e.vici == "" {
+			continue
+		}
+		octets, err := e.heapOctets(ctx)
+		if err != nil {
+			return 0, false, err
+		}
+		most, ok = max(most, octets/1e6), true
+	}
+	return most, ok, nil
+}
+
+// heapOctets asks one endpoint.
+func (e *endpoint) heapOctets(ctx context.Context) (octets float64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	client, err := vici.Dial(ctx, e.vici)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, client.Close()) }()
+	answer, err := client.Request(ctx, "stats", nil)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseFloat(answer.Get("mem", "total"), 64)
 }
 
 // patience is how long something that has to happen soon is waited for.

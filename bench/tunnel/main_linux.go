@@ -8,9 +8,12 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 
+	"github.com/goswan/goswan/bench/inside"
 	"github.com/goswan/goswan/cmd/goswan/lab"
 )
 
@@ -18,13 +21,20 @@ import (
 type options struct {
 	rounds, seconds int
 	json            bool
+	only            string
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == staticCommand {
+		static(os.Args[2:])
+		return
+	}
 	var o options
-	flag.IntVar(&o.rounds, "rounds", 4, "how often every tunnel is measured")
-	flag.IntVar(&o.seconds, "seconds", 4, "how long each measurement takes")
+	flag.IntVar(&o.rounds, "rounds", 4, "measure everything `N` times")
+	flag.IntVar(&o.seconds, "seconds", 4, "let each measurement take `N` seconds, and all of those inside the process")
 	flag.BoolVar(&o.json, "json", false, "print every round's figures and the comparisons as JSON instead of the table")
+	flag.StringVar(&o.only, "only", "", "measure only these `NAMES`, separated by commas, each whole or what several begin with")
+	flag.Usage = usage
 	flag.Parse()
 	// The first signal ends the run in order; what it started is ended and removed.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -36,11 +46,47 @@ func main() {
 	}
 }
 
-// run compares and prints.
-func (o options) run(ctx context.Context) (err error) {
-	if flag.NArg() > 0 || o.rounds < 1 || o.seconds < 1 {
-		return errors.New("it takes --rounds and --seconds of at least 1, --json, and no arguments")
+// usage is printed for --help.
+func usage() {
+	w := flag.CommandLine.Output()
+	fmt.Fprint(w, "Compares goswan, wireguard-go and strongSwan in network namespaces, as root, and parts of goswan inside this process.\n\n")
+	flag.PrintDefaults()
+	fmt.Fprint(w, "\nThe NAMES:\n")
+	for _, t := range (&programs{}).tunnels() {
+		asked := ""
+		if t.asked {
+			asked = " (only when asked for)"
+		}
+		fmt.Fprintf(w, "  %-14s %s%s\n", t.short, t.name, asked)
 	}
+	fmt.Fprintf(w, "  %-14s %s\n", insideShort, "cipher, whole packet and many SAs inside this process; needs no root")
+	fmt.Fprint(w, "\nA quick comparison: --rounds 2 --seconds 2 --only goswan,wireguard-go\n")
+}
+
+// run compares and prints.
+func (o options) run(ctx context.Context) error {
+	if flag.NArg() > 0 || o.rounds < 1 || o.seconds < 1 {
+		return errors.New("it takes --rounds and --seconds of at least 1, --json, --only, and no arguments; see --help")
+	}
+	tunnels, within, err := choose((&programs{}).tunnels(), o.only)
+	if err != nil {
+		return err
+	}
+	var b *inside.Bench
+	if within {
+		if b, err = inside.New(); err != nil {
+			return err
+		}
+		defer func() { _ = b.Close() }() // its engines end in order or with us
+	}
+	if len(tunnels) == 0 {
+		return o.finish(ctx, &programs{}, nil, b)
+	}
+	return o.compare(ctx, b)
+}
+
+// compare builds what the tunnels need and measures them, and what is inside.
+func (o options) compare(ctx context.Context, b *inside.Bench) (err error) {
 	if os.Geteuid() != 0 {
 		return errors.New("it needs root for network namespaces")
 	}
@@ -59,12 +105,50 @@ func (o options) run(ctx context.Context) (err error) {
 		return fmt.Errorf("it needs the Debian package iperf3: %w", p.iperfMissing)
 	}
 	p.announceMissing()
-	tunnels := p.tunnels()
-	rounds, failed := o.measure(ctx, p, tunnels)
+	tunnels, _, err := choose(p.tunnels(), o.only)
+	if err != nil {
+		return err
+	}
+	return o.finish(ctx, p, tunnels, b)
+}
+
+// finish measures and prints.
+func (o options) finish(ctx context.Context, p *programs, tunnels []tunnel, b *inside.Bench) error {
+	rounds, failed := o.measure(ctx, p, tunnels, b)
 	if len(rounds) == 0 {
 		return failed
 	}
 	return errors.Join(failed, o.print(tunnels, rounds))
+}
+
+// insideShort is the name for --only of what package inside measures.
+const insideShort = "inside"
+
+// choose picks what --only names, in the order of all: a name picks what is called so or, if nothing is, all that begin
+// with it. No name picks all that need not be asked for.
+func choose(all []tunnel, only string) (chosen []tunnel, within bool, err error) {
+	if only == "" {
+		return slices.DeleteFunc(slices.Clone(all), func(t tunnel) bool { return t.asked }), true, nil
+	}
+	names := []string{insideShort}
+	for _, t := range all {
+		names = append(names, t.short)
+	}
+	picked := map[string]bool{}
+	for word := range strings.SplitSeq(only, ",") {
+		word = strings.TrimSpace(word)
+		matches := func(name string) bool { return strings.HasPrefix(name, word) }
+		if slices.Contains(names, word) {
+			matches = func(name string) bool { return name == word }
+		}
+		if word == "" || !slices.ContainsFunc(names, matches) {
+			return nil, false, fmt.Errorf("--only: there is no %q; there are %s", word, strings.Join(names, ", "))
+		}
+		for _, name := range names {
+			picked[name] = picked[name] || matches(name)
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(t tunnel) bool { return !picked[t.short] }), picked[insideShort], nil
 }
 
 // announceMissing says what will not be measured, a line each.
@@ -80,9 +164,16 @@ func (p *programs) announceMissing() {
 
 // measure runs the rounds. A tunnel that fails in a round has no figures in it, and the error says so. On a signal what
 // has been measured so far is returned.
-func (o options) measure(ctx context.Context, p *programs, tunnels []tunnel) (rounds []round, err error) {
+func (o options) measure(ctx context.Context, p *programs, tunnels []tunnel, b *inside.Bench) (rounds []round, err error) {
 	for n := range o.rounds {
 		r := round{}
+		if b != nil {
+			fmt.Fprintf(os.Stderr, "round %d of %d: inside the process\n", n+1, o.rounds)
+			r.add(b.Round(time.Duration(o.seconds) * time.Second))
+		}
+		if ctx.Err() != nil {
+			return rounds, errors.Join(err, errors.New("interrupted"))
+		}
 		for i := range tunnels {
 			t := tunnels[(i+n)%len(tunnels)]
 			fmt.Fprintf(os.Stderr, "round %d of %d: %s\n", n+1, o.rounds, t.name)

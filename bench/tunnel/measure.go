@@ -154,6 +154,15 @@ func (b *bench) peak() error {
 	return nil
 }
 
+// weigh keeps the largest Go heap that was seen: right behind each transfer, where it is in no CPU time.
+func (b *bench) weigh(ctx context.Context) error {
+	most, ok, err := b.heap(ctx)
+	if ok {
+		b.figures[goHeap] = max(b.figures[goHeap], most)
+	}
+	return err
+}
+
 // run runs iperf3 between the inner addresses and returns what arrived and what CPU time the endpoints took for it.
 func (b *bench) run(ctx context.Context, args ...string) (moved transfer, used time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(b.seconds)*time.Second+patience)
@@ -176,6 +185,9 @@ func (b *bench) run(ctx context.Context, args ...string) (moved transfer, used t
 	}
 	if len(bytes.TrimSpace(report)) == 0 {
 		return transfer{}, 0, fmt.Errorf("iperf3: no report: %w", failed)
+	}
+	if err := b.weigh(ctx); err != nil {
+		return transfer{}, 0, err
 	}
 	moved, err = parseIperf(report)
 	return moved, after - before, err

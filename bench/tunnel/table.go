@@ -8,6 +8,8 @@ import (
 	"math"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/goswan/goswan/bench/inside"
 )
 
 // figure is one thing that is measured of every tunnel.
@@ -29,12 +31,13 @@ const (
 	idleTail     figure = "ping idle, p99 ms"
 	loadedTail   figure = "ping under TCP load, p99 ms"
 	memory       figure = "peak resident memory of the larger endpoint, MB"
+	goHeap       figure = "largest Go heap seen of the larger endpoint, MB" // objects, those included that are not yet swept
 )
 
-// figures is the order of the table.
+// figures are those of tunnels, in the order of the table. Behind them come those of package inside.
 var figures = []figure{
 	tcpSpeed, tcpCPU, tcp4Speed, tcp4CPU, reverseSpeed, reverseCPU, plainSpeed, plainCPU,
-	floodRate, packetCPU, idleMedian, idleTail, loadedTail, memory,
+	floodRate, packetCPU, idleMedian, idleTail, loadedTail, memory, goHeap,
 }
 
 // The names of the tunnels, as the table has them.
@@ -43,6 +46,8 @@ const (
 	goswanGCM    = "goswan AES-128-GCM"
 	goswanNoASM  = "goswan AES-128-GCM, GOSWAN_NOASM=1"
 	goswanChaCha = "goswan ChaCha20-Poly1305"
+	goswanNull   = "goswan's data path, NULL cipher"
+	goswanStatic = "goswan's data path, AES-128-GCM"
 	wireguardGo  = "wireguard-go"
 	libipsec     = "strongSwan libipsec AES-128-GCM"
 )
@@ -58,7 +63,7 @@ type goal struct {
 	most    float64 // 0: no upper bound
 }
 
-// goals are those that this benchmark can show.
+// goals are what is to be shown.
 var goals = []goal{
 	{of: goswanGCM, figure: tcpSpeed, against: wireguardGo, least: 2.8},
 	{of: goswanGCM, figure: tcpSpeed, against: libipsec, least: 20},
@@ -78,10 +83,29 @@ var goals = []goal{
 	{of: goswanGCM, figure: idleMedian, against: wireguardGo, most: 0.35},
 	{of: goswanGCM, figure: loadedTail, against: wireguardGo, most: 0.25},
 	{of: goswanGCM, figure: memory, most: 24},
+	{of: goswanGCM, figure: goHeap, most: 16},
+	{of: goswanGCM, figure: tcpSpeed, against: goswanNull, least: 0.80},
+	{of: inside.ManySAs, figure: inside.PathSuper, against: inside.OneSA, least: 0.9},
+	{of: inside.Ours, figure: inside.SealSpeed, against: inside.Standard, least: 2},
+	{of: inside.Ours, figure: inside.OpenSpeed, against: inside.Standard, least: 2},
+	{of: inside.Whole, figure: inside.Seal1420, against: inside.Bare, most: 1.2},
+	{of: inside.Whole, figure: inside.Open1420, against: inside.Bare, most: 1.2},
+	{of: inside.Whole, figure: inside.Seal64, against: inside.Bare, most: 1.5},
+	{of: inside.Whole, figure: inside.Open64, against: inside.Bare, most: 1.5},
 }
 
 // round is what one round measured: by tunnel, then by figure. What could not be measured is not in it.
 type round map[string]map[figure]float64
+
+// add enters what was measured inside the process.
+func (r round) add(results []inside.Result) {
+	for _, x := range results {
+		if r[x.Subject] == nil {
+			r[x.Subject] = map[figure]float64{}
+		}
+		r[x.Subject][figure(x.Figure)] = x.Value
+	}
+}
 
 // series are the rounds' values of one figure of one tunnel.
 func series(rounds []round, tunnel string, f figure) (values []float64) {
@@ -149,21 +173,33 @@ func (g goal) what() string {
 }
 
 // writeTable prints every figure of every tunnel with its spread, and under a figure that has a goal the comparison and
-// the goal beside it.
+// the goal beside it. Behind them come the figures of package inside that were measured.
 func writeTable(w io.Writer, tunnels []string, rounds []round) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, f := range figures {
-		fmt.Fprintf(t, "%s\tmedian\tspread\tgoal\t\n", f)
-		for _, tunnel := range tunnels {
-			values := series(rounds, tunnel, f)
-			fmt.Fprintf(t, "  %s\t%s\t%s\t\t\n", tunnel, rounded(values), spreadText(values))
-			for _, g := range goals {
-				if g.of == tunnel && g.figure == f {
-					values := g.measured(rounds)
-					fmt.Fprintf(t, "    %s\t%s\t%s\t%s\t%s\n", g.what(), rounded(values), spreadText(values), g.bound(), g.verdict(values))
-				}
-			}
+	if len(tunnels) > 0 {
+		for _, f := range figures {
+			writeFigure(t, f, tunnels, rounds)
+		}
+	}
+	for _, f := range inside.Figures {
+		if len(series(rounds, f.Subjects[0], figure(f.Name))) > 0 {
+			writeFigure(t, figure(f.Name), f.Subjects, rounds)
 		}
 	}
 	return t.Flush()
+}
+
+// writeFigure prints one figure of its subjects.
+func writeFigure(w io.Writer, f figure, subjects []string, rounds []round) {
+	fmt.Fprintf(w, "%s\tmedian\tspread\tgoal\t\n", f)
+	for _, subject := range subjects {
+		values := series(rounds, subject, f)
+		fmt.Fprintf(w, "  %s\t%s\t%s\t\t\n", subject, rounded(values), spreadText(values))
+		for _, g := range goals {
+			if g.of == subject && g.figure == f {
+				values := g.measured(rounds)
+				fmt.Fprintf(w, "    %s\t%s\t%s\t%s\t%s\n", g.what(), rounded(values), spreadText(values), g.bound(), g.verdict(values))
+			}
+		}
+	}
 }

@@ -3,12 +3,19 @@
 package main
 
 import (
+	"encoding/binary"
 	"encoding/json"
+	"io"
 	"math"
+	"net"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/goswan/goswan/bench/inside"
+	"github.com/goswan/goswan/vici"
 )
 
 // TestParseIperf reads shortened reports of iperf3 3.12.
@@ -199,7 +206,8 @@ func TestTable(t *testing.T) {
 	}
 	text := strings.Join(strings.Fields(out.String()), " ")
 	for _, want := range []string{
-		"TCP one stream, Gbit/s median spread goal goswan AES-128-GCM 6.1 ±2% × wireguard-go 3.05 ±2% ≥ 2.8 met × strongSwan libipsec AES-128-GCM - - ≥ 20 wireguard-go 2.00 ±0%",
+		"TCP one stream, Gbit/s median spread goal goswan AES-128-GCM 6.1 ±2% × wireguard-go 3.05 ±2% ≥ 2.8 met × strongSwan libipsec AES-128-GCM - - ≥ 20 " +
+			"× goswan's data path, NULL cipher - - ≥ 0.8 wireguard-go 2.00 ±0%",
 		"larger endpoint, MB median spread goal goswan AES-128-GCM 30.0 ±0% itself 30.0 ±0% ≤ 24 missed wireguard-go - -",
 	} {
 		if !strings.Contains(text, want) {
@@ -241,6 +249,12 @@ func TestGoalsNameFigures(t *testing.T) {
 	for _, tunnel := range (&programs{}).tunnels() {
 		known[tunnel.name] = true
 	}
+	for _, f := range inside.Figures {
+		known[f.Name] = true
+		for _, subject := range f.Subjects {
+			known[subject] = true
+		}
+	}
 	for _, g := range goals {
 		for _, name := range []string{g.of, string(g.figure), g.against, string(g.other)} {
 			if !known[name] {
@@ -260,4 +274,101 @@ func TestUAPI(t *testing.T) {
 	if got := end.uapi(); got != want {
 		t.Errorf("the operation is\n%swant\n%s", got, want)
 	}
+}
+
+// TestChoose picks by whole name, by beginning and by nothing.
+func TestChoose(t *testing.T) {
+	all := []tunnel{{short: "none"}, {short: "goswan"}, {short: "goswan-noasm"}, {short: "goswan-chacha"}, {short: "static", asked: true}}
+	for _, test := range []struct {
+		only, want string
+		within     bool
+		wantErr    string
+	}{
+		{only: "", want: "none goswan goswan-noasm goswan-chacha", within: true},
+		{only: "goswan", want: "goswan"}, // not what begins with it
+		{only: "goswan-", want: "goswan-noasm goswan-chacha"},
+		{only: "static, none", want: "none static"},
+		{only: "inside", within: true},
+		{only: "ins,none,none", want: "none", within: true},
+		{only: "wire", wantErr: `no "wire"`},
+		{only: "none,", wantErr: `no ""`},
+	} {
+		chosen, within, err := choose(all, test.only)
+		if test.wantErr != "" {
+			if err == nil || !strings.Contains(err.Error(), test.wantErr) {
+				t.Errorf("%q: error %v, want one with %q", test.only, err, test.wantErr)
+			}
+			continue
+		}
+		var names []string
+		for _, c := range chosen {
+			names = append(names, c.short)
+		}
+		if got := strings.Join(names, " "); err != nil || got != test.want || within != test.within {
+			t.Errorf("%q picks %q and inside %v (%v), want %q and %v", test.only, got, within, err, test.want, test.within)
+		}
+	}
+}
+
+// TestTableInside: what was measured inside the process stands behind the tunnels, and alone where there are none.
+func TestTableInside(t *testing.T) {
+	r := round{}
+	r.add([]inside.Result{{Subject: inside.Whole, Figure: inside.Seal64, Value: 70}, {Subject: inside.Bare, Figure: inside.Seal64, Value: 50}})
+	var out strings.Builder
+	if err := writeTable(&out, nil, []round{r, r}); err != nil {
+		t.Fatal(err)
+	}
+	const want = "Seal of a packet of 64 octets, ns median spread goal whole packet 70.0 ±0% × bare cipher 1.40 ±0% ≤ 1.5 met bare cipher 50.0 ±0%"
+	if got := strings.Join(strings.Fields(out.String()), " "); got != want {
+		t.Errorf("the table is\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestHeap asks two daemons, of which the second has the larger heap, beside an endpoint that is no daemon.
+func TestHeap(t *testing.T) {
+	all := endpoints{{}}
+	for _, octets := range []string{"3000000", "5500000"} {
+		all = append(all, &endpoint{vici: answerOnce(t, (&vici.Message{}).Add("other", "7"), octets)})
+	}
+	most, ok, err := all.heap(t.Context())
+	if most != 5.5 || !ok || err != nil {
+		t.Errorf("the larger heap is %v MB (%v, %v), want 5.5", most, ok, err)
+	}
+	if _, ok, err := (endpoints{{}}).heap(t.Context()); ok || err != nil {
+		t.Errorf("an endpoint without control has a heap: %v, %v", ok, err)
+	}
+	if _, _, err := (endpoints{{vici: answerOnce(t, &vici.Message{}, "")}}).heap(t.Context()); err == nil {
+		t.Error("an answer without mem.total is taken")
+	}
+}
+
+// answerOnce is the URI of a daemon that answers one command with m and mem.total, which "" leaves out.
+func answerOnce(t *testing.T, m *vici.Message, total string) (uri string) {
+	t.Helper()
+	if total != "" {
+		m.AddSection("mem").Add("total", total)
+	}
+	body, err := m.AppendTo([]byte{1}) // CMD_RESPONSE
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "vici")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		if _, err := conn.Read(make([]byte, 512)); err != nil {
+			return
+		}
+		_, _ = conn.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...))
+		_, _ = io.Copy(io.Discard, conn) // until the client is done
+	}()
+	return "unix://" + path
 }

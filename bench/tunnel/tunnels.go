@@ -23,7 +23,9 @@ import (
 // tunnel is one thing to compare. start brings it up over a link; what it has started it returns even with an error.
 // The processes keep their files in dir.
 type tunnel struct {
-	name  string
+	name  string // in the table
+	short string // for --only
+	asked bool   // is measured only when it is asked for
 	start func(ctx context.Context, l *link, dir string) (endpoints, error)
 }
 
@@ -66,14 +68,16 @@ func build(ctx context.Context, dir string) (*programs, error) {
 // tunnels are those that can be compared here.
 func (p *programs) tunnels() []tunnel {
 	all := []tunnel{
-		{noTunnel, startNone},
-		{goswanGCM, p.startGoswan("aes128gcm16")},
-		{goswanNoASM, p.startGoswan("aes128gcm16", "GOSWAN_NOASM=1")},
-		{goswanChaCha, p.startGoswan("chacha20poly1305")},
-		{wireguardGo, p.startWireguard},
+		{name: noTunnel, short: "none", start: startNone},
+		{name: goswanGCM, short: "goswan", start: p.startGoswan("aes128gcm16")},
+		{name: goswanNoASM, short: "goswan-noasm", start: p.startGoswan("aes128gcm16", "GOSWAN_NOASM=1")},
+		{name: goswanChaCha, short: "goswan-chacha", start: p.startGoswan("chacha20poly1305")},
+		{name: goswanNull, short: "static-null", start: startStatic("null")},
+		{name: goswanStatic, short: "static-gcm", asked: true, start: startStatic("aes128gcm16")},
+		{name: wireguardGo, short: "wireguard-go", start: p.startWireguard},
 	}
 	if p.strongSwanMissing == nil {
-		all = append(all, tunnel{libipsec, p.startStrongSwan})
+		all = append(all, tunnel{name: libipsec, short: "libipsec", start: p.startStrongSwan})
 	}
 	return all
 }
@@ -156,11 +160,13 @@ func (p *programs) startGoswan(esp string, env ...string) func(context.Context, 
 			if err := os.WriteFile(filepath.Join(s.dir, "none.conf"), nil, 0o600); err != nil {
 				return all, err
 			}
+			socket := "unix://" + filepath.Join(s.dir, "vici")
 			e, err := startEndpoint(s.ns, filepath.Join(s.dir, "log"), append([]string{settings}, env...), p.goswan, "run",
-				"--swanctl-dir", s.dir, "--vici", "unix://"+filepath.Join(s.dir, "vici"), "--state-dir", filepath.Join(s.dir, "state"))
+				"--swanctl-dir", s.dir, "--vici", socket, "--state-dir", filepath.Join(s.dir, "state"))
 			if err != nil {
 				return all, err
 			}
+			e.vici = socket
 			all = append(all, e)
 			if err := waitFor(ctx, all, "goswan's control socket", func() error { return exists(s.dir, "vici") }); err != nil {
 				return all, err
