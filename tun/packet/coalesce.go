@@ -101,8 +101,9 @@ func (c *Coalescer) begins(p []byte, v *View) bool {
 	l4 := p[v.L4:]
 	hdr := v.L4 + 8
 	if v.Protocol == ProtoTCP {
-		// A PSH ends a super-packet, so one that begins with it is never joined.
-		if len(l4) < 20 || l4[13]&^tcpECE != tcpACK || !canonical(l4) {
+		// A PSH ends a super-packet, so one that begins with it is never joined. A data offset below 5 is malformed (RFC 9293 §3.1)
+		// and nevertheless ours to carry, but there is no such header to repeat.
+		if len(l4) < 20 || l4[12]>>4 < 5 || l4[13]&^tcpECE != tcpACK || !canonical(l4) {
 			return false
 		}
 		hdr = v.L4 + int(l4[12]>>4)*4
