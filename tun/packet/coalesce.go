@@ -108,7 +108,7 @@ func (c *Coalescer) begins(p []byte, v *View) bool {
 		}
 		hdr = v.L4 + int(l4[12]>>4)*4
 	}
-	if hdr >= len(p) || hdr < v.L4+8 || !ChecksumOK(p, v) {
+	if hdr >= len(p) || hdr < v.L4+8 || v.Version == 4 && !canonical4(p) || !ChecksumOK(p, v) {
 		return false
 	}
 	c.hdr, c.l4, c.size, c.tcp, c.push = hdr, v.L4, len(p)-hdr, v.Protocol == ProtoTCP, 0
@@ -121,6 +121,9 @@ func (c *Coalescer) begins(p []byte, v *View) bool {
 // canonical says that the TCP checksum is the one of the two zeros that computing it gives.
 func canonical(tcp []byte) bool { return tcp[16]&tcp[17] != 0xff }
 
+// canonical4 says the same of the IPv4 header checksum.
+func canonical4(ip []byte) bool { return ip[10]&ip[11] != 0xff }
+
 // joins says that p, which lies in Room, continues pending, such that cutting gives p again.
 func (c *Coalescer) joins(p []byte, v *View) bool {
 	q := c.head[:c.hdr]
@@ -131,7 +134,7 @@ func (c *Coalescer) joins(p []byte, v *View) bool {
 	if c.l4 == lengthIPv4 {
 		// TOS; DF; TTL and protocol; addresses. Cutting counts the identification up.
 		if p[1] != q[1] || binary.BigEndian.Uint16(p[4:]) != c.id+uint16(c.segs) || p[6] != q[6] ||
-			p[8] != q[8] || p[9] != q[9] || !bytes.Equal(p[12:20], q[12:20]) {
+			p[8] != q[8] || p[9] != q[9] || !bytes.Equal(p[12:20], q[12:20]) || !canonical4(p) {
 			return false
 		}
 	} else if !bytes.Equal(p[1:4], q[1:4]) || !bytes.Equal(p[6:lengthIPv6], q[6:lengthIPv6]) {

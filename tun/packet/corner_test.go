@@ -30,3 +30,21 @@ func TestShortDataOffset(t *testing.T) {
 		same(t, again(t, list), list)
 	}
 }
+
+// TestOtherZeroOfIPv4: a header checksum of 0xffff is right where 0 is computed, and must not become 0.
+func TestOtherZeroOfIPv4(t *testing.T) {
+	for _, other := range []int{0, 1} { // in the first packet, and in one that follows
+		list := esptest.Datagrams(a4, b4, 3, 100, 100)
+		for i, p := range list {
+			esptest.SetID(p, 0)
+			// The identification for which the sum comes out as 0xffff, and those after it.
+			c := binary.BigEndian.Uint16(p[10:])
+			esptest.SetID(p, c+uint16(i-other))
+		}
+		if p := list[other]; binary.BigEndian.Uint16(p[10:]) != 0 {
+			t.Fatalf("the test's packet has the checksum %#x, want 0", p[10:12])
+		}
+		list[other][10], list[other][11] = 0xff, 0xff
+		same(t, again(t, list), list)
+	}
+}
