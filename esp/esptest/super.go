@@ -110,32 +110,3 @@ func Super(list [][]byte) ([]byte, packet.GSO) {
 	binary.BigEndian.PutUint16(data[l4+int(g.CsumOffset):], Sum(pseudo, 0))
 	return data, g
 }
-
-// Cut is the packets that a super-packet stands for, or the one packet with its checksum completed; nil when the
-// description does not fit.
-func Cut(data []byte, gso packet.GSO) [][]byte {
-	s := packet.NewSuper()
-	s.Len, s.GSO = copy(s.Buf[s.Off:], data), gso
-	var v packet.View
-	if v.Parse(s.Bytes()) != nil {
-		return nil
-	}
-	if gso.Type == packet.GSONone {
-		if !s.Complete() {
-			return nil
-		}
-		return [][]byte{s.Bytes()}
-	}
-	var g packet.Segments
-	if g.Start(s, &v) != nil {
-		return nil
-	}
-	var list [][]byte
-	for {
-		off, n, ok := g.Next()
-		if !ok {
-			return list
-		}
-		list = append(list, bytes.Clone(s.Buf[off:off+n]))
-	}
-}

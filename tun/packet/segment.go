@@ -86,10 +86,11 @@ func superShape(ip []byte, g *GSO, v *View) bool {
 	return false
 }
 
-// pseudoBase is the pseudo header's sum without the length. Behind IPv6 extension headers the destination in it may be that of
-// a routing header (RFC 8200 §8.1): there it is taken from the partial checksum, which covers it with the whole length.
+// pseudoBase is the pseudo header's sum without the length. Behind IPv6 extension headers or IPv4 options the destination in it may be
+// that of a routing header (RFC 8200 §8.1) or of a source route (RFC 791 §3.1): there it is taken from the partial checksum, which
+// covers it with the whole length.
 func (g *Segments) pseudoBase(head []byte, v *View, length, csumOffset int) uint64 {
-	if v.Version == 4 || !v.Extended {
+	if !v.Extended {
 		return pseudo(head, v.Protocol, 0)
 	}
 	partial := uint64(binary.LittleEndian.Uint16(head[v.L4+csumOffset:]))
