@@ -38,30 +38,47 @@ type natt struct{ encap.Conn }
 
 func (natt) NATT() bool { return true }
 
-// loops is a sender and a receiver that are driven by the test, for AllocsPerRun and benchmarks.
+// loops is a sender and a receiver that are driven by the test, for AllocsPerRun, benchmarks and comparisons.
 type loops struct {
 	wire   *wire
 	device *tuntest.Device
 	out    *sender
 	in     *receiver
 	outs   *Engine
+	pairs  []esptest.Pair // what the SAs were made of
+}
+
+// setup describes loops. Without a window the same trains can come again.
+type setup struct {
+	keywords string
+	sas      int
+	v6       bool // the outer family
+	device   tuntest.Config
 }
 
 func newLoops(t testing.TB, keywords string, n int) *loops {
-	l := &loops{wire: &wire{keep: true}, device: tuntest.New(tuntest.Config{Offload: true, Discard: true})}
-	l.outs = New(Config{Device: l.device, Transport: l.wire})
+	return setup{keywords: keywords, sas: n, device: tuntest.Config{Offload: true, Discard: true}}.loops(t)
+}
+
+func (c setup) loops(t testing.TB) *loops {
+	l := &loops{wire: &wire{keep: true}, device: tuntest.New(c.device)}
+	l.outs = New(Config{Device: tuntest.New(tuntest.Config{Offload: true}), Transport: l.wire})
 	ins := New(Config{Device: l.device, Transport: l.wire})
-	for i := range n {
+	from, to := "192.0.2.1:4500", "192.0.2.2:4500"
+	if c.v6 {
+		from, to = "[2001:db8::1]:4500", "[2001:db8::2]:4500"
+	}
+	for i := range c.sas {
 		spi, err := ins.NewSPI()
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Without a window, so that the same trains can come again.
 		p := esptest.Pair{
-			Keywords: keywords, SPI: spi, Reqid: uint32(i + 1), Salt: byte(i),
-			From: netip.MustParseAddrPort("192.0.2.1:4500"), To: netip.MustParseAddrPort("192.0.2.2:4500"),
-			FromTS: []string{"10.1.0.0/16"}, ToTS: []string{host(i) + "/32"},
+			Keywords: c.keywords, SPI: spi, Reqid: uint32(i + 1), Salt: byte(i),
+			From: netip.MustParseAddrPort(from), To: netip.MustParseAddrPort(to),
+			FromTS: []string{"10.1.0.0/16", "fd01::/16"}, ToTS: []string{host(i) + "/32", host6(i) + "/128"},
 		}
+		l.pairs = append(l.pairs, p)
 		o, in := p.Params()
 		for e, x := range map[*Engine]esp.Params{l.outs: o, ins: in} {
 			if err := e.Install(x); err != nil {
@@ -69,10 +86,12 @@ func newLoops(t testing.TB, keywords string, n int) *loops {
 			}
 		}
 	}
-	l.out = newSender(l.outs, l.device.Queues()[0])
+	l.out = newSender(l.outs, l.outs.config.Device.Queues()[0])
 	l.in = newReceiver(ins, natt{}, l.device.Queues()[0])
 	return l
 }
+
+func host6(i int) string { return fmt.Sprintf("fd02::%x", i+1) }
 
 func host(i int) string { return fmt.Sprintf("10.2.%d.%d", i/250, 1+i%250) }
 
@@ -105,9 +124,16 @@ type traffic struct {
 }
 
 func traffics(hosts int) []traffic {
-	stream := esptest.Stream("10.1.0.1", host(0), 46, 1348, 1348, 0x10, 0x10)
-	data, gso := esptest.Super(stream)
-	list := []traffic{{name: "TCP super-packets", data: [][]byte{data}, gso: gso, packets: len(stream), octets: len(data)}}
+	var list []traffic
+	six := [2]string{"fd01::1", host6(0)}
+	for _, addrs := range [][2]string{{"10.1.0.1", host(0)}, six} {
+		version := "IPv4"
+		if addrs == six {
+			version = "IPv6"
+		}
+		list = append(list, super("TCP super-packets of "+version, esptest.Stream(addrs[0], addrs[1], 46, 1348, 1348, 0x10, 0x10)),
+			super("UDP super-packets of "+version, esptest.Datagrams(addrs[0], addrs[1], 46, 1348, 1347)))
+	}
 	for _, size := range []int{64, 1400} {
 		small := traffic{name: fmt.Sprintf("packets of %d", size), packets: 64, octets: 64 * size}
 		for i := range 64 {
@@ -116,7 +142,20 @@ func traffics(hosts int) []traffic {
 		}
 		list = append(list, small)
 	}
-	return list
+	turns := traffic{name: "flows in turn", packets: 64}
+	for i := range 16 {
+		a, b := esptest.Stream("10.1.0.1", host(i%hosts), 16, 1000, 1000, 0x10, 0x10), esptest.Datagrams("10.1.0.1", host(i%hosts), 16, 100, 100)
+		c, d := esptest.Stream("fd01::1", host6(i%hosts), 16, 1000, 1000, 0x10, 0x10), esptest.Datagrams("fd01::1", host6(i%hosts), 16, 100, 100)
+		for _, p := range [][]byte{a[i], b[i], c[i], d[i]} {
+			turns.data, turns.octets = append(turns.data, p), turns.octets+len(p)
+		}
+	}
+	return append(list, turns)
+}
+
+func super(name string, list [][]byte) traffic {
+	data, gso := esptest.Super(list)
+	return traffic{name: name, data: [][]byte{data}, gso: gso, packets: len(list), octets: len(data)}
 }
 
 func TestLoopsAllocateNothing(t *testing.T) {
