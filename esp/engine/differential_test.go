@@ -448,8 +448,13 @@ var corners = []struct {
 		return all
 	}},
 	{name: "malformed transport headers", make: func(src, dst string) (all []offered) {
-		for _, words := range []byte{0, 3, 4, 15} {
-			all = append(all, alone(change(esptest.Stream(src, dst, 3, 4, 4, ack, ack), func(_ int, p []byte) { p[len(p)-24] = words << 4 })...)...)
+		for _, words := range []int{0, 3, 4, 15} {
+			for i := range 3 {
+				p := esptest.TCP(src, dst, 5000, 80, uint32(1000+i*(120-words*4)), 7, ack, nil, esptest.Pattern(i, 100))
+				l4 := p[len(p)-120:]
+				l4[12], l4[16], l4[17] = byte(words<<4), 0, 0
+				all = append(all, offered{data: esptest.SetID(esptest.IP(src, dst, packet.ProtoTCP, l4), uint16(i))})
+			}
 		}
 		return append(all, alone(change(esptest.Datagrams(src, dst, 3, 40, 40), func(i int, p []byte) { p[len(p)-43] ^= byte(i) })...)...)
 	}},

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/goswan/goswan/esp"
@@ -20,9 +21,15 @@ type wire struct {
 	encap.Transport // what the loops do not use
 	trains          []*packet.Train
 	keep            bool
+	refuse          func(*packet.Train) error // what Write returns instead, if not nil
 }
 
 func (w *wire) Write(t *packet.Train) error {
+	if w.refuse != nil {
+		if err := w.refuse(t); err != nil {
+			return err
+		}
+	}
 	if !w.keep {
 		return nil
 	}
@@ -297,6 +304,55 @@ func TestSendersShareSAs(t *testing.T) {
 	}
 	if packets != 6000 || l.outs.Drops() != nil {
 		t.Errorf("%d packets were sent, want 6000; dropped: %v", packets, l.outs.Drops())
+	}
+}
+
+// A train that the host refuses is counted, and is all that is lost: the others come whole, in order and once.
+func TestRefusedTrainsLoseOnlyThemselves(t *testing.T) {
+	for _, refusal := range []error{syscall.EIO, syscall.EINVAL, encap.ErrNoAddress} {
+		l := setup{keywords: "aes128gcm16", sas: 1, device: tuntest.Config{Offload: true}}.loops(t)
+		trains, sent, lost := 0, 0, 0
+		refused := map[int]bool{}
+		l.wire.refuse = func(tr *packet.Train) error {
+			from := sent
+			sent += tr.Count()
+			if trains++; trains%3 != 2 {
+				return nil
+			}
+			for i := from; i < sent; i++ {
+				refused[i] = true
+			}
+			lost += tr.Count()
+			return refusal
+		}
+		var all [][]byte
+		for i := range 10 {
+			list := esptest.Datagrams("10.1.0.1", host(0), 20, 1000+i, 30)
+			if i%2 == 0 {
+				list = esptest.Stream("10.1.0.1", host(0), 20, 1000+i, 30, 0x10, 0x18)
+			}
+			data, gso := esptest.Super(list)
+			l.send(data, gso)
+			all = append(all, list...)
+		}
+		l.out.flush()
+		for _, tr := range l.wire.trains {
+			l.receive(tr)
+		}
+		l.in.out.Flush()
+		var got, want [][]byte
+		for _, p := range l.device.Written() {
+			got = append(got, esptest.Cut(p.Data, p.GSO)...)
+		}
+		for i, p := range all {
+			if !refused[i] {
+				want = append(want, p)
+			}
+		}
+		if lost == 0 || sent != len(all) || l.outs.Drops()["send-failed"] != uint64(lost) {
+			t.Errorf("%v: %d of %d packets were refused, dropped %v", refusal, lost, sent, l.outs.Drops())
+		}
+		way{keywords: refusal.Error()}.same(t, got, want)
 	}
 }
 
