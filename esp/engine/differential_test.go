@@ -374,7 +374,7 @@ var corners = []struct {
 			all = append(all, x)
 			all = append(all, alone(esptest.Cut(x.data, x.gso)...)...)
 		}
-		for _, flags := range []byte{0x02, 0x12, 0x04, 0x14, 0x00, 0xff} {
+		for _, flags := range []byte{0x02, 0x12, 0x04, 0x14, 0x00, 0x11, 0x31, 0x90, 0xff} {
 			all = append(all, alone(esptest.Stream(src, dst, 3, 10, 10, flags, flags)...)...)
 		}
 		return all
