@@ -26,7 +26,7 @@ type plainPath struct {
 	out    *esp.Outbound
 	in     *esp.Inbound
 	tooBig uint64
-	sent   int
+	outer  []byte // the outer TOS of each packet sent
 }
 
 func newPlainPath(t testing.TB, p esptest.Pair) *plainPath {
@@ -68,9 +68,9 @@ func (x *plainPath) carry(t testing.TB, ip []byte, mark func(i int, tos uint8) u
 		if r := x.out.Seal(train, append(bytes.Clone(p), make([]byte, packet.Tailroom)...), 0, len(p), next); r != esp.OK {
 			t.Fatal(r)
 		}
-		outer := mark(x.sent, x.out.TOS(v.TOS))
-		x.sent++
-		list = append(list, x.open(t, train.Datagram(0), outer))
+		tos := x.out.TOS(v.TOS)
+		list = append(list, x.open(t, train.Datagram(0), mark(len(x.outer), tos)))
+		x.outer = append(x.outer, tos)
 	}
 	return list
 }
@@ -199,6 +199,13 @@ func (w way) compare(t testing.TB, list []offered) {
 		}
 	}
 	l.out.flush()
+	var outer []byte
+	for _, tr := range l.wire.trains {
+		outer = append(outer, bytes.Repeat([]byte{tr.TOS}, tr.Count())...)
+	}
+	if !bytes.Equal(outer, plain.outer) {
+		t.Errorf("%v: the outer TOS octets are % x, want % x", w, outer, plain.outer)
+	}
 	for _, tr := range w.link.through(l.wire.trains, w.mark) {
 		l.receive(tr)
 	}
