@@ -37,7 +37,7 @@ type Batch interface {
 // PathMTU is a Transport that knows what its paths take.
 type PathMTU interface {
 	// PathMTU is the most octets of a datagram from local to remote, behind the UDP header, that fit the path unfragmented; 0
-	// when that is not known or does not matter, because the host may fragment.
+	// when that is not known.
 	PathMTU(local, remote netip.AddrPort) int
 }
 

@@ -24,8 +24,10 @@ type Config struct {
 	Mark uint32
 	// Buffer is the size wanted for each direction's socket buffer in octets; 7 MiB when 0.
 	Buffer int
-	// DontFragment sets DF on what is sent: what does not fit the path is refused with ErrTooBig. Otherwise the host
-	// and IPv4 routers may fragment it (RFC 4301 §8.1 leaves the choice). Linux only.
+	// DontFragment sets DF on everything sent: what does not fit the path is refused with ErrTooBig, Train.Fragment or not.
+	// Otherwise Linux sets DF on what fits the path's MTU as it knows it, so that the path is found out, and sends the rest in
+	// fragments (IP_PMTUDISC_WANT; RFC 4301 §8.1 leaves the choice). IKE's own port is left without DF, since a first message is
+	// not to hang on ICMP errors. Linux only.
 	DontFragment bool
 	// Lanes is how many sockets share the NAT-T port of each address, each to be read by a goroutine of its own; 1 when 0. The host
 	// gives all datagrams of one peer to the same one. Linux only.
@@ -161,7 +163,7 @@ func (u *UDP) open(addr netip.Addr, port uint16, natt, shared bool, open opener)
 	var refused []string
 	lc := net.ListenConfig{Control: func(_, _ string, rc syscall.RawConn) error {
 		var err error
-		refused, err = prepare(rc, addr.Is6(), shared, u.config)
+		refused, err = prepare(rc, addr.Is6(), natt, shared, u.config)
 		return err
 	}}
 	pc, err := lc.ListenPacket(context.Background(), network, netip.AddrPortFrom(addr, port).String())

@@ -16,9 +16,6 @@ const (
 
 // PathMTU implements PathMTU: a connected socket with our mark knows what the kernel learnt of its path (IP_MTU).
 func (u *UDP) PathMTU(local, remote netip.AddrPort) int {
-	if !u.config.DontFragment {
-		return 0
-	}
 	d := net.Dialer{Control: func(_, _ string, rc syscall.RawConn) error { return mark(rc, u.config.Mark) }}
 	from := local.Addr().Unmap()
 	if from.IsValid() && !from.IsUnspecified() {

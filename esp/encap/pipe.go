@@ -56,7 +56,7 @@ func (n *Network) SetHook(h Hook) {
 	n.hook = h
 }
 
-// SetMTU refuses UDP payloads above octets with ErrTooBig; 0 lets all pass.
+// SetMTU refuses UDP payloads above octets with ErrTooBig, unless Train.Fragment lets them pass; 0 lets all pass.
 func (n *Network) SetMTU(octets int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -110,7 +110,7 @@ func (n *Network) send(t *packet.Train) error {
 	n.mu.RLock()
 	hook, mtu := n.hook, n.mtu
 	n.mu.RUnlock()
-	if mtu > 0 && min(t.Seg, t.Len) > mtu {
+	if mtu > 0 && min(t.Seg, t.Len) > mtu && !t.Fragment {
 		return ErrTooBig
 	}
 	if hook == nil {

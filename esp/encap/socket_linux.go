@@ -16,16 +16,16 @@ import (
 
 // prepare sets the options of a socket before it is bound. What the host does not permit and we can live without is
 // returned as sentences.
-func prepare(rc syscall.RawConn, v6, shared bool, c Config) (refused []string, err error) {
+func prepare(rc syscall.RawConn, v6, natt, shared bool, c Config) (refused []string, err error) {
 	e := rc.Control(func(fd uintptr) {
-		if refused, err = prepareFD(int(fd), v6, c); err == nil && shared {
+		if refused, err = prepareFD(int(fd), v6, natt, c); err == nil && shared {
 			err = sharePort(int(fd))
 		}
 	})
 	return refused, errors.Join(e, err)
 }
 
-func prepareFD(fd int, v6 bool, c Config) (refused []string, err error) {
+func prepareFD(fd int, v6, natt bool, c Config) (refused []string, err error) {
 	if c.Mark != 0 {
 		switch e := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(c.Mark)); e {
 		case nil:
@@ -40,13 +40,17 @@ func prepareFD(fd int, v6 bool, c Config) (refused []string, err error) {
 	// A kernel before 5.0 has no UDP_GRO; then each datagram comes alone.
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1)
 	level, options := unix.IPPROTO_IP, []int{unix.IP_PKTINFO, unix.IP_RECVTOS}
-	discover, how := unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT
+	discover := unix.IP_MTU_DISCOVER
 	if v6 {
 		level, options = unix.IPPROTO_IPV6, []int{unix.IPV6_RECVPKTINFO, unix.IPV6_RECVTCLASS}
-		discover, how = unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_DONT
+		discover = unix.IPV6_MTU_DISCOVER
 	}
-	if c.DontFragment {
-		how = unix.IP_PMTUDISC_DO // the same number in both families
+	how := unix.IP_PMTUDISC_DONT // the numbers are the same in both families
+	switch {
+	case c.DontFragment:
+		how = unix.IP_PMTUDISC_DO
+	case natt:
+		how = unix.IP_PMTUDISC_WANT
 	}
 	for _, option := range options {
 		if e := unix.SetsockoptInt(fd, level, option, 1); e != nil {
@@ -107,8 +111,12 @@ type linuxSocket struct {
 	alone [256]atomic.Uint32
 }
 
-// aloneFor is the number of trains after which UDP_SEGMENT is tried again.
-const aloneFor = 4096
+// aloneFor is the number of trains after which UDP_SEGMENT is tried again where the kernel cannot do it, shrunkFor where the
+// datagrams were too large for the path.
+const (
+	aloneFor  = 4096
+	shrunkFor = 64
+)
 
 // openSocket takes the descriptor away from Go's poller.
 func openSocket(c *net.UDPConn, natt bool, _ Config) (socket, error) {
@@ -169,8 +177,11 @@ func (s *linuxSocket) send(t *packet.Train) error {
 	x := senders.Get().(*sender)
 	defer x.free()
 	x.prepare(t)
-	if t.Count() == 1 {
+	switch {
+	case t.Count() == 1:
 		return x.atOnce(s.file, t)
+	case t.Fragment: // the kernel does not cut a train into datagrams that do not fit the path
+		return x.each(s.file, t)
 	}
 	slot := &s.alone[class(t.Remote.Addr())]
 	if left := slot.Load(); left > 0 {
@@ -181,11 +192,15 @@ func (s *linuxSocket) send(t *packet.Train) error {
 	if !x.segmentsRefused() {
 		return err
 	}
-	err = x.each(s.file, t)
-	if err == nil {
-		slot.Store(aloneFor)
+	again := uint32(aloneFor)
+	if x.errno == unix.EMSGSIZE {
+		again = shrunkFor
 	}
-	return err
+	if err = x.each(s.file, t); err != nil {
+		return err
+	}
+	slot.Store(again)
+	return ErrFragmented
 }
 
 // native reads and writes a 32-bit integer in the host's order.

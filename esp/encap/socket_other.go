@@ -8,7 +8,7 @@ import (
 )
 
 // prepare has nothing to set before a socket is bound. These systems have no mark.
-func prepare(_ syscall.RawConn, _, _ bool, c Config) (refused []string, err error) {
+func prepare(_ syscall.RawConn, _, _, _ bool, c Config) (refused []string, err error) {
 	if c.Mark != 0 {
 		refused = append(refused, refusedMark)
 	}

@@ -68,13 +68,15 @@ type Train struct {
 	Local, Remote netip.AddrPort
 	// TOS is the outer IPv4 TOS or IPv6 traffic class octet (DSCP and ECN), received or to be sent.
 	TOS uint8
+	// Fragment tells that the datagrams do not fit the path and are to be sent in fragments.
+	Fragment bool
 }
 
 // NewTrain makes an empty train with its buffer.
 func NewTrain() *Train { return &Train{Buf: make([]byte, 65536+Tailroom)} }
 
 // Reset empties the train.
-func (t *Train) Reset() { t.Len, t.Seg = 0, 0 }
+func (t *Train) Reset() { t.Len, t.Seg, t.Fragment = 0, 0, false }
 
 // Count is the number of datagrams.
 func (t *Train) Count() int {
