@@ -30,8 +30,9 @@ var padding = [trailerRoom]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 1
 // path is the outer addresses of an SA; immutable.
 type path struct {
 	local, remote netip.AddrPort
-	// mtu is the length of the longest inner packet that fits an outbound SA's path, until the time given, if any.
-	mtu   int
+	// room is the length of the longest inner packet that fits an outbound SA's path, which is to be asked for anew from until on;
+	// zero until: nothing is known of the path.
+	room  int
 	until time.Time
 }
 
@@ -51,9 +52,9 @@ type Outbound struct {
 	spi                   uint64 // in the upper half, as in the header
 	extended, apart, full bool   // 64-bit numbers; encryption and integrity are two algorithms; full: the numbers are used up
 	tally
-	aad   [12]byte // SPI, high half, low half
-	bound *path    // the one that Begin found
-	mtu   int      // its
+	aad   [12]byte  // SPI, high half, low half
+	bound *path     // the one that Begin found
+	asked time.Time // when PathDue was last said
 
 	tosMask uint8 // the bits of the inner TOS that are copied; does not change
 }
@@ -89,7 +90,7 @@ func NewOutbound(p Params) (*Outbound, error) {
 		clear(seed[:])
 	}
 	binary.BigEndian.PutUint32(o.aad[:], uint32(p.SPI))
-	o.path.Store(o.newPath(p.Local, p.Remote))
+	o.path.Store(o.newPath(p.Local, p.Remote, packet.MaxTrain, time.Time{}))
 	return o, nil
 }
 
@@ -98,7 +99,7 @@ func (o *Outbound) Params() *Params { return &o.params }
 
 // Move gives the SA other outer addresses, from the next train on.
 func (o *Outbound) Move(local, remote netip.AddrPort) {
-	o.path.Store(o.newPath(local, remote))
+	o.path.Store(o.newPath(local, remote, packet.MaxTrain, time.Time{}))
 }
 
 // Path is the outer addresses.
@@ -134,7 +135,6 @@ func (o *Outbound) begun(t *packet.Train) bool {
 		return false
 	}
 	o.bound = o.path.Load()
-	o.mtu = o.bound.mtu
 	o.Address(t)
 	return true
 }
@@ -214,8 +214,7 @@ func associated(room *[12]byte, d []byte, seq uint64, extended, apart bool) (aad
 
 // End gives the SA back when the train is sent, and tells what its owner has to know.
 func (o *Outbound) End(now time.Time) Signal {
-	s := o.publish(now)
-	o.agePath(now)
+	s := o.publish(now) | o.pathDue(now)
 	if o.seq >= o.soft {
 		s |= o.raise(SoftExpire)
 	}

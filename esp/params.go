@@ -75,6 +75,11 @@ type Params struct {
 	// outer. KeepECN leaves the ECN fields of the two headers apart: the outer one is Not-ECT and tells the inner one nothing.
 	CopyDSCP CopyDSCP
 	KeepECN  bool
+	// IgnoreDF seals what does not fit the path whatever its DF says, to be sent in fragments (copy_df = no). Otherwise the sender of
+	// such a packet is told (RFC 4301 §8.1), or, without DF, it is cut into fragments before it is sealed.
+	IgnoreDF bool
+	// MSSClamp is what the MSS option of TCP connections through the SA is lowered to.
+	MSSClamp MSSClamp
 }
 
 // ID names an installed SA. Reqid tells apart outbound SAs of the same SPI: those are chosen by the peers, and two peers

@@ -14,6 +14,7 @@ const (
 	SoftExpire Signal = 1 << iota // a soft lifetime by volume has passed: rekey
 	HardExpire                    // a hard one, or the last sequence number was used: nothing is sent or taken any more
 	PeerMoved                     // a new highest packet came from another address than the SA's, RFC 7296 §2.23
+	PathDue                       // what is known of an outbound SA's path is old: ask again, and LimitPath
 )
 
 // tally counts what one SA does and watches its lifetimes by volume. The plain fields belong to who holds the SA's lock; the

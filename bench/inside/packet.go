@@ -154,7 +154,7 @@ func (p *pair) fill(t *packet.Train) {
 			held = sa
 			t.TOS = sa.TOS(p.view.TOS)
 		}
-		if t.Len != 0 && !t.Fits(held.Size(p.size)) || p.size > held.MTU() {
+		if t.Len != 0 && !t.Fits(held.Size(p.size)) || p.size > held.MTU(4) {
 			panic("inside: the packets do not fit a train")
 		}
 		if r := held.Seal(t, p.super.Buf, p.off(i), p.size, packet.ProtoIPv4); r != esp.OK {

@@ -52,7 +52,7 @@ func (e *Engine) installOut(p esp.Params) error {
 	if err != nil {
 		return fmt.Errorf("engine: %w", err)
 	}
-	e.measure(o)
+	e.ask(o)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -63,6 +63,7 @@ func (e *Engine) installOut(p esp.Params) error {
 		o.Wipe()
 		return fmt.Errorf("engine: outbound SPI %08x: %w", uint32(p.SPI), err)
 	}
+	e.noteRoom(o)
 	return nil
 }
 
@@ -74,6 +75,7 @@ func (e *Engine) Remove(id esp.ID) (c esp.Counters, ok bool) {
 		if o == nil {
 			return esp.Counters{}, false
 		}
+		e.noteRoom(o)
 		o.Wipe()
 		return o.Counters(), true
 	}

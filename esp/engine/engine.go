@@ -12,9 +12,11 @@
 // the tunnel: on a TUN device it has no other way, so it is dropped and counted; the host's routing is to keep such packets
 // off the device. What a trap policy matches raises Acquire and is dropped.
 //
-// What does not fit the path to the peer, where the sockets may not fragment it, is cut into fragments before it is sealed if it is IPv4
-// without DF, and otherwise dropped and its sender told by ICMP (RFC 4301 §8.2.1); so is, on any path, what is too long
-// for a UDP datagram.
+// What does not fit the path to the peer is cut into fragments before it is sealed if it is IPv4 without DF, and otherwise dropped and
+// its sender told by ICMP (RFC 4301 §8.2.1); so is, on any path, what is too long for a UDP datagram. Sealed whole, and left to the
+// host to send in fragments, are IPv6 packets of up to 1280 octets, which no path may refuse, and everything on SAs with IgnoreDF.
+// What a path takes is asked of the host when an SA is installed or moves, when a send fails for it, and every ten seconds
+// while the SA is used.
 //
 // Fragments go through as they are. One that is not the first has no ports to be seen: where selectors name ports it matches none
 // of them, on either side (RFC 4301 §7.1; OPAQUE selectors take it, §7.2).
@@ -47,7 +49,7 @@ type Config struct {
 	// IKE takes each IKE datagram, without its non-ESP marker; the octets are the callee's. It is called by the goroutines that
 	// read the sockets and must not block. nil drops them.
 	IKE func(local, remote netip.AddrPort, datagram []byte)
-	// Events takes Acquire, Expire and PeerMoved, in order, on a goroutine of its own, which may call the engine. nil drops them.
+	// Events takes Acquire, Expire, PeerMoved and RoomChanged, in order, on a goroutine of its own, which may call the engine. nil drops them.
 	Events func(Event)
 	// Rand gives the random part of inbound SPIs; crypto/rand when nil.
 	Rand io.Reader
@@ -66,6 +68,7 @@ type Engine struct {
 	in       *sad.Inbound
 	out      *sad.Outbound
 	events   queue
+	rooms    rooms
 	audit    audit
 
 	mu      sync.Mutex // protects what follows
@@ -92,6 +95,7 @@ func New(c Config) *Engine {
 		c.AcquireInterval = time.Second
 	}
 	e := &Engine{config: c, policies: spd.NewDatabase(), in: sad.NewInbound(c.Rand), byReqid: map[uint32][]*esp.Inbound{}}
+	e.rooms = rooms{of: map[*esp.Outbound]int{}, count: map[int]int{}}
 	e.out = sad.NewOutbound(e.policies)
 	e.events.wake = make(chan struct{}, 1)
 	e.audit.init(c.Log, c.Now)
@@ -128,7 +132,7 @@ func (e *Engine) Run(parent context.Context) error {
 	events := make(chan struct{})
 	go func() {
 		defer close(events)
-		e.events.deliver(ctx.Done(), e.config.Events)
+		e.events.deliver(ctx.Done(), e.event)
 	}()
 	<-ctx.Done()
 	for _, l := range lanes {

@@ -33,9 +33,18 @@ type PeerMoved struct {
 	Local, Remote netip.AddrPort
 }
 
-func (Acquire) event()   {}
-func (Expire) event()    {}
-func (PeerMoved) event() {}
+// RoomChanged tells how long an inner packet may be that fits the path of every outbound SA in one ESP packet. SAs whose paths nobody
+// knows do not count, nor those which send in fragments what does not fit; Octets is 0 when there are no others.
+type RoomChanged struct{ Octets int }
+
+// pathDue tells that what an SA's path takes has to be asked anew. It stays within the engine.
+type pathDue struct{ id esp.ID }
+
+func (Acquire) event()     {}
+func (Expire) event()      {}
+func (PeerMoved) event()   {}
+func (RoomChanged) event() {}
+func (pathDue) event()     {}
 
 // maxEvents is how many events wait for a callee that does not come back; more are lost.
 const maxEvents = 1 << 16
@@ -77,9 +86,7 @@ func (q *queue) deliver(done <-chan struct{}, to func(Event)) {
 		case <-q.wake:
 		}
 		for _, e := range q.take() {
-			if to != nil {
-				to(e)
-			}
+			to(e)
 		}
 	}
 }
@@ -98,10 +105,26 @@ func (t *trap) due(now time.Time, interval time.Duration) bool {
 	return t.last.CompareAndSwap(last, now.UnixNano())
 }
 
+// event takes what the engine has to do itself, away from the packets, and passes on the rest.
+func (e *Engine) event(x Event) {
+	if due, ok := x.(pathDue); ok {
+		if o := e.out.Find(due.id); o != nil {
+			e.measure(o)
+		}
+		return
+	}
+	if e.config.Events != nil {
+		e.config.Events(x)
+	}
+}
+
 // signal raises the events of an SA.
 func (e *Engine) signal(s esp.Signal, id esp.ID, local, remote netip.AddrPort) {
 	if s&esp.PeerMoved != 0 {
 		e.events.put(PeerMoved{ID: id, Local: local, Remote: remote})
+	}
+	if s&esp.PathDue != 0 {
+		e.events.put(pathDue{id})
 	}
 	if s&esp.SoftExpire != 0 {
 		e.events.put(Expire{ID: id})

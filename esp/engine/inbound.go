@@ -91,6 +91,7 @@ func (l *receiver) packet(d []byte) {
 		l.engine.audit.drop(reason, 1, l.sa.Params(), l.train.Remote)
 		return
 	}
+	l.clamp(p[:l.view.Len])
 	l.sa.Count(l.view.Len)
 	l.out.Accept(&l.view)
 }

@@ -62,6 +62,7 @@ func (l *sender) packet() {
 		return
 	}
 	if l.take() {
+		l.clamp()
 		l.seal(s.Off, l.view.Len)
 	}
 }
@@ -183,7 +184,7 @@ func (l *sender) start(sa *esp.Outbound, held bool) *wagon {
 
 // seal sends one packet, where the trailer's room is free, in fragments if it must and may be cut.
 func (l *sender) seal(off, n int) {
-	if l.sa == nil || n <= l.sa.MTU() || !l.cut(off, n) {
+	if l.sa == nil || l.sa.Fits(n) || !l.cut(off, n) {
 		l.put(off, n)
 		return
 	}
@@ -207,9 +208,12 @@ func (l *sender) put(off, n int) {
 		l.drop(esp.NoOutboundSA)
 		return
 	}
-	if n > l.sa.MTU() {
-		l.tooBig(l.super.Buf[off : off+n])
-		return
+	if !l.sa.Fits(n) {
+		if n > l.sa.MTU(l.view.Version) {
+			l.tooBig(l.super.Buf[off : off+n])
+			return
+		}
+		l.train.Fragment = true // what does fit is never longer than the rest of its train
 	}
 	next := uint8(packet.ProtoIPv4)
 	if l.view.Version == 6 {
@@ -245,8 +249,13 @@ func (l *sender) flush() {
 	l.load.clear()
 }
 
-// unsent counts the packets of a train that the socket did not take, and learns from it what the path takes.
+// unsent counts the packets of a train that the socket did not take, and learns from that, or from a train that went out in
+// fragments, what the path takes.
 func (l *sender) unsent(w *wagon, err error) {
+	if errors.Is(err, encap.ErrFragmented) {
+		l.engine.measure(w.sa)
+		return
+	}
 	reason := esp.SendFailed
 	if errors.Is(err, encap.ErrTooBig) && l.engine.limit(w.sa, w.train.Local, w.train.Remote, w.train.Seg) {
 		reason = esp.TooBig
