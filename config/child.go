@@ -1,12 +1,14 @@
 package config
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"time"
 
 	"github.com/goswan/goswan/config/settings"
 	"github.com/goswan/goswan/crypto/suite"
+	"github.com/goswan/goswan/esp"
 	"github.com/goswan/goswan/ike/core"
 )
 
@@ -66,7 +68,8 @@ var childTable = table[child]{
 		{"reqid", number(func(c *child) *uint32 { return &c.Reqid }, 0, math.MaxUint32)},
 		{"priority", number(func(c *child) *uint32 { return &c.Priority }, 0, math.MaxUint32)},
 		{"replay_window", number(func(c *child) *int { return &c.ReplayWindow }, 0, maxReplayWindow)},
-		{"copy_df", notObeyed(boolean(func(c *child) *bool { return &c.CopyDF }), "the outer DF bit does not depend on the inner one")},
+		{"copy_df", boolean(func(c *child) *bool { return &c.CopyDF })},
+		{"mss_clamp", readMSSClamp},
 		{"copy_ecn", boolean(func(c *child) *bool { return &c.CopyECN })},
 		{"copy_dscp", oneOf(func(c *child) *string { return &c.CopyDSCP },
 			word[string]{"out", "out"}, word[string]{"in", "in"}, word[string]{"yes", "yes"}, word[string]{"no", "no"})},
@@ -198,6 +201,25 @@ func readMode(c *child, v settings.Value) error {
 func readInterface(c *child, v settings.Value) error {
 	c.Interface = v.Text
 	return warning("", "has no effect in goswan: policies hold for every interface")
+}
+
+// readMSSClamp reads goswan's own key: no, auto for what fits the path, or an MSS in octets. The least number is that of Linux.
+func readMSSClamp(c *child, v settings.Value) error {
+	const least, most = 88, 65495
+	if isOff(v, []string{"no"}) {
+		c.MSSClamp = esp.KeepMSS
+		return nil
+	}
+	if strings.EqualFold(v.Text, "auto") {
+		c.MSSClamp = esp.MSSFromPath
+		return nil
+	}
+	n, err := parseNumber(v.Text)
+	if err != nil || n < least || n > most {
+		return bad(fmt.Sprintf("write no, auto or a number from %d to %d", least, most), "%q is not a value of %s", v.Text, v.Key)
+	}
+	c.MSSClamp = esp.MSSClamp(n)
+	return nil
 }
 
 // action is a key with one or two actions: `trap|start`.

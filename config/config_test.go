@@ -14,6 +14,7 @@ import (
 
 	"github.com/goswan/goswan/config/settings"
 	"github.com/goswan/goswan/crypto/suite"
+	"github.com/goswan/goswan/esp"
 	"github.com/goswan/goswan/esp/spd"
 	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
@@ -139,6 +140,7 @@ const everything = `connections {
 				copy_df = no
 				copy_ecn = disabled
 				copy_dscp = in
+				mss_clamp = 1300
 			}
 			second {
 				mode = drop
@@ -198,9 +200,26 @@ func TestEverything(t *testing.T) {
 		Name: "first", RekeyTime: 30 * time.Minute, LifeTime: 40 * time.Minute, RandTime: 2 * time.Minute,
 		RekeyBytes: 2 << 30, LifeBytes: 3 << 30, RandBytes: 1024, RekeyPackets: 1e6, LifePackets: 2e6, RandPackets: 10,
 		StartAction: core.ActionTrap | core.ActionStart, CloseAction: core.ActionStart, DPDAction: core.ActionStart,
-		Updown: "/bin/sh -c exit 0 ; true", HostAccess: true, ReplayWindow: 64, Reqid: 7, Priority: 16, CopyDSCP: "in", Inactivity: 10 * time.Minute,
+		Updown: "/bin/sh -c exit 0 ; true", HostAccess: true, ReplayWindow: 64, Reqid: 7, Priority: 16, CopyDSCP: "in", MSSClamp: 1300, Inactivity: 10 * time.Minute,
 	})
 	check("mode of the second child", children[1].Mode, core.ModeDrop)
+}
+
+// TestMSSClamp has the values of goswan's own key.
+func TestMSSClamp(t *testing.T) {
+	for text, want := range map[string]int{
+		"": 0, "mss_clamp = no": 0, "mss_clamp = disabled": 0, "mss_clamp = auto": int(esp.MSSFromPath), "mss_clamp = Auto": int(esp.MSSFromPath),
+		"mss_clamp = 88": 88, "mss_clamp = 65495": 65495, "mss_clamp = 0": 0,
+		"mss_clamp = 87": -1, "mss_clamp = 65496": -1, "mss_clamp = -1": -1, "mss_clamp = path": -1, "mss_clamp = 1": -1,
+	} {
+		catalog, _, err := Loader{}.Parse("x", []byte(site("", text)))
+		switch {
+		case want < 0 && (err == nil || !strings.Contains(err.Error(), "write no, auto or a number from 88 to 65495")):
+			t.Errorf("%q gives %v, want an error with what to write", text, err)
+		case want >= 0 && (err != nil || int(catalog.Connections[0].Children[0].MSSClamp) != want):
+			t.Errorf("%q: %v, want %d", text, err, want)
+		}
+	}
 }
 
 // TestLifetimes has strongSwan's rules for lifetimes of which some are not set.

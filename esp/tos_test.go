@@ -39,3 +39,27 @@ func TestCopies(t *testing.T) {
 		}
 	}
 }
+
+// TestEncapsulateTOS: every inner octet, for each way to copy. RFC 6040 §4.1: the ECN field of the outer header is that of the inner one
+// in normal mode, CE included, and Not-ECT in compatibility mode.
+func TestEncapsulateTOS(t *testing.T) {
+	for dscp, out := range map[esp.CopyDSCP]bool{esp.CopyDSCPOut: true, esp.CopyDSCPBoth: true, esp.CopyDSCPIn: false, esp.CopyDSCPNever: false} {
+		for _, keep := range []bool{false, true} {
+			o, i := esptest.Pair{SPI: 0xc0ffee01, From: alice, To: bob, FromTS: []string{"10.1.0.0/16"}, ToTS: []string{"10.2.0.0/16"}}.Params()
+			o.CopyDSCP, o.KeepECN = dscp, keep
+			l := linkOf(t, o, i)
+			for inner := range 256 {
+				want := 0
+				if out {
+					want |= inner &^ 3
+				}
+				if !keep {
+					want |= inner & 3
+				}
+				if got := l.out.TOS(uint8(inner)); int(got) != want {
+					t.Errorf("copy_dscp %d, copy_ecn %v: the outer octet of %#02x is %#02x, want %#02x", dscp, !keep, inner, got, want)
+				}
+			}
+		}
+	}
+}

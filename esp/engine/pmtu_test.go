@@ -3,10 +3,13 @@ package engine_test
 import (
 	"bytes"
 	"encoding/binary"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/goswan/goswan/esp"
 	"github.com/goswan/goswan/esp/encap"
+	"github.com/goswan/goswan/esp/engine"
 	"github.com/goswan/goswan/esp/esptest"
 	"github.com/goswan/goswan/tun/packet"
 )
@@ -182,4 +185,71 @@ func TestFragmentsInside(t *testing.T) {
 	if c, _ := alice.Counters(out); c.Drops["too-big"] != 1 || c.Packets != 0 {
 		t.Errorf("the SA for one port counts %+v, want one packet dropped as too big", c)
 	}
+}
+
+// TestAlwaysRoomFor1280: a path of 1000 octets carries IPv6 packets of 1280, which no sender can make smaller, and no longer ones.
+func TestAlwaysRoomFor1280(t *testing.T) {
+	alice, bob := newEnds(t, options{now: still})
+	alice.net.Network().SetMTU(1000)
+	out, _ := alice.sa(bob, everything)
+	six := func(n int) []byte { return esptest.UDP("fd01::1", "fd02::1", 1, 2, make([]byte, n-48)) }
+	for _, n := range []int{largest(1000), largest(1000) + 1, 1279, 1280} {
+		alice.inject(six(n))
+		same(t, "an IPv6 packet that every path has to carry", bob.receive(1), [][]byte{six(n)})
+	}
+	alice.inject(six(1281))
+	if got := told(t, alice.next().Data, six(1281)); got != 1280 {
+		t.Errorf("the MTU told is %d, want 1280", got)
+	}
+	if c, _ := alice.Counters(out); c.Drops["too-big"] != 1 || len(c.Drops) != 1 {
+		t.Errorf("dropped %v, want one too-big", c.Drops)
+	}
+}
+
+// TestIgnoreDF: with copy_df = no everything goes out whole, and is left to the host to fragment.
+func TestIgnoreDF(t *testing.T) {
+	alice, bob := newEnds(t, options{now: still})
+	alice.net.Network().SetMTU(1000)
+	out, _ := alice.sa(bob, everything, func(out, in *esp.Params) { out.IgnoreDF = true })
+	loose := udp(3000)
+	loose[6] = 0
+	esptest.Mend(loose)
+	for _, ip := range [][]byte{udp(1300), udp(10), loose, udp(9000), esptest.UDP("fd01::1", "fd02::1", 1, 2, make([]byte, 2000))} {
+		alice.inject(ip)
+		same(t, "a packet that the host is to fragment", bob.receive(1), [][]byte{ip})
+	}
+	if c, _ := alice.Counters(out); len(c.Drops) != 0 {
+		t.Errorf("dropped %v, want nothing", c.Drops)
+	}
+	alice.noEvent("an SA that fragments has a word on the room")
+}
+
+// TestPathIsFollowed: what the host knows of the path is asked for again while the SA is used, and silly answers are not believed.
+func TestPathIsFollowed(t *testing.T) {
+	var clock atomic.Int64
+	alice, bob := newEnds(t, options{now: func() time.Time { return time.Unix(1000, 0).Add(time.Duration(clock.Load())) }})
+	network := alice.net.Network()
+	room := func(want int) {
+		t.Helper()
+		if e := alice.event(); e != (engine.RoomChanged{Octets: want}) {
+			t.Fatalf("the event is %#v, want room for %d", e, want)
+		}
+	}
+	network.SetMTU(1300)
+	first, _ := alice.sa(bob, everything)
+	room(largest(1300))
+	for _, c := range []struct{ known, takes int }{{1200, 1200}, {1400, 1400}, {300, 548}, {1400, 1400}} {
+		network.SetMTU(c.known)
+		clock.Add(int64(11 * time.Second))
+		settled(alice, bob, udp(0)) // its train is the first to see that the time has passed
+		room(largest(c.takes))
+	}
+	// The least of several counts, as long as it is there.
+	network.SetMTU(1350)
+	second, _ := alice.sa(bob, esptest.Pair{FromTS: []string{"10.8.0.0/16"}, ToTS: []string{"10.9.0.0/16"}, Reqid: 2, Salt: 9})
+	room(largest(1350))
+	alice.Remove(second)
+	room(largest(1400))
+	alice.Remove(first)
+	room(0)
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/goswan/goswan/crypto/secret"
 	"github.com/goswan/goswan/crypto/suite"
+	"github.com/goswan/goswan/esp"
 	"github.com/goswan/goswan/esp/spd"
 	"github.com/goswan/goswan/ike/auth"
 )
@@ -160,6 +161,7 @@ type Child struct {
 	CopyDF       bool
 	CopyECN      bool
 	CopyDSCP     string // in, out, yes, no
+	MSSClamp     esp.MSSClamp
 	Interface    string
 	Inactivity   time.Duration
 	Source       Position

@@ -80,7 +80,7 @@ func (m *Machine) params(sa *ikeSA, c *child, k childKeys, ours bool) (in, out *
 		Name: c.cfg.Name, Conn: m.connName(), Priority: c.cfg.Priority,
 		SoftBytes: m.less(c.cfg.RekeyBytes, c.cfg.RandBytes), HardBytes: c.cfg.LifeBytes,
 		SoftPackets: m.less(c.cfg.RekeyPackets, c.cfg.RandPackets), HardPackets: c.cfg.LifePackets,
-		CopyDSCP: copyDSCP(c.cfg.CopyDSCP), KeepECN: !c.cfg.CopyECN,
+		CopyDSCP: copyDSCP(c.cfg.CopyDSCP), KeepECN: !c.cfg.CopyECN, IgnoreDF: !c.cfg.CopyDF, MSSClamp: c.cfg.MSSClamp,
 	}
 	i, o := base, base
 	i.Direction, i.SPI, i.Window = esp.In, c.in, c.cfg.ReplayWindow

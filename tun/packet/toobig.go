@@ -30,7 +30,8 @@ func DontFragment(ip []byte) bool { return ip[0]>>4 == 6 || ip[6]&(dontFragment>
 // ok is false when there must be none: MayAnswer, an IPv4 packet without DF, an IPv6 packet that fits MinMTU6.
 //
 // It comes from the packet's destination, for which the host has a route through the device: of the sender's network it
-// is the far end of the tunnel that cannot take the packet, and no filter of reverse paths finds fault with it.
+// is the far end of the tunnel that cannot take the packet, and no filter of reverse paths finds fault with it. An address of this
+// host, as RFC 1812 §4.3.2.4 has it of a router, would be refused: a packet that comes in from one's own address is a martian.
 func AppendTooBig(b, ip []byte, v *View, mtu int) (out []byte, ok bool) {
 	if !DontFragment(ip) || !MayAnswer(ip, v) {
 		return b, false
