@@ -137,6 +137,8 @@ func (e *Endpoint) event(ev engine.Event) {
 		e.acquire(childKey{ev.Policy.Conn, ev.Policy.Name}, core.Flow{Local: local, Remote: remote})
 	case engine.Expire:
 		e.ike.Expire(ev.ID, ev.Hard)
+	case engine.RoomChanged:
+		e.mtu.follow(ev.Octets, e.log)
 	case engine.PeerMoved:
 		e.ike.PeerMoved(ev.ID.SPI, ev.Local, ev.Remote)
 	}

@@ -58,7 +58,8 @@ type Config struct {
 	// Limits bound what strangers can make the endpoint do.
 	Limits ike.Limits
 
-	// Device carries the plaintext; nil opens the host's TUN device with TUN's name and MTU. The endpoint closes it.
+	// Device carries the plaintext; nil opens the host's TUN device with TUN's name and MTU. Where TUN names no MTU it is
+	// tun.DefaultMTU, or less while the path to a peer takes less. The endpoint closes the device.
 	Device tun.Device
 	TUN    tun.Config
 	// Transport carries what is protected; nil opens UDP sockets as Sockets says. The endpoint closes it.
@@ -85,6 +86,7 @@ type Endpoint struct {
 	ike       *ike.Endpoint
 	routes    *route.Table // nil: the host's routing is not ours
 	updown    *updown
+	mtu       tunnelMTU
 	keys      *keyLog // nil: none
 
 	loading     sync.Mutex // held while the catalog is being replaced
@@ -156,6 +158,9 @@ func (e *Endpoint) open(c Config) error {
 			return fmt.Errorf("goswan: %w", err)
 		}
 		e.device = device
+		if c.TUN.MTU == 0 {
+			e.mtu = ownMTU(device)
+		}
 	}
 	if c.Routes == nil {
 		return nil

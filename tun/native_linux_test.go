@@ -258,6 +258,28 @@ func TestTheMTUIsFollowed(t *testing.T) {
 	await(t, "the MTU to become 1280", func() bool { return d.MTU() == 1280 })
 }
 
+func TestTheMTUIsSet(t *testing.T) {
+	n := testns.New(t)
+	d := openIn(t, n, Config{Name: "gstun0"})
+	if err := d.SetMTU(1300); err != nil || d.MTU() != 1300 {
+		t.Errorf("the MTU is %d after %v, want 1300", d.MTU(), err)
+	}
+	n.Do(t, func() error {
+		l, err := netlink.LinkByName("gstun0")
+		if err == nil && l.Attrs().MTU != 1300 {
+			t.Errorf("the kernel's MTU is %d, want 1300", l.Attrs().MTU)
+		}
+		return err
+	})
+	if err := d.SetMTU(1); err == nil || d.MTU() != 1300 {
+		t.Errorf("an MTU of 1 gave %v, and now it is %d", err, d.MTU())
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "a closed device to refuse an MTU", func() bool { return errors.Is(d.SetMTU(1300), os.ErrClosed) })
+}
+
 // await waits for what another goroutine does.
 func await(t *testing.T, what string, done func() bool) {
 	t.Helper()

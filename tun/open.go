@@ -33,16 +33,18 @@ type Native struct {
 	device wgtun.Device
 	name   string
 	mtu    atomic.Int64
-	meter  mtuMeter
 	queues []Queue
 	super  bool // takes and gives super-packets
 
 	closeOnce sync.Once
 	closeErr  error
 	drained   chan struct{} // closed when the events have ended
+
+	metering sync.Mutex // protects meter
+	meter    mtuMeter   // nil when closed
 }
 
-var _ Device = (*Native)(nil)
+var _ Resizable = (*Native)(nil)
 
 // Open creates the device; it is down and without addresses. It disappears with Close or with the process.
 func Open(c Config) (*Native, error) {
@@ -94,11 +96,16 @@ func (n *Native) watch() {
 		if event&wgtun.EventMTUUpdate == 0 {
 			continue
 		}
+		n.metering.Lock()
 		if mtu, err := n.meter.MTU(); err == nil {
 			n.mtu.Store(int64(mtu))
 		}
+		n.metering.Unlock()
 	}
+	n.metering.Lock()
 	n.meter.Close()
+	n.meter = nil
+	n.metering.Unlock()
 }
 
 // Name implements Device.
@@ -106,6 +113,20 @@ func (n *Native) Name() string { return n.name }
 
 // MTU implements Device.
 func (n *Native) MTU() int { return int(n.mtu.Load()) }
+
+// SetMTU implements Resizable.
+func (n *Native) SetMTU(octets int) error {
+	n.metering.Lock()
+	defer n.metering.Unlock()
+	if n.meter == nil {
+		return os.ErrClosed
+	}
+	if err := n.meter.SetMTU(octets); err != nil {
+		return fmt.Errorf("tun: %s: MTU %d: %w", n.name, octets, err)
+	}
+	n.mtu.Store(int64(octets))
+	return nil
+}
 
 // Offload says whether the device gives and takes super-packets.
 func (n *Native) Offload() bool { return n.super }
@@ -138,8 +159,9 @@ func (n *Native) closeQueues() error {
 	return errors.Join(errs...)
 }
 
-// mtuMeter reads the device's MTU.
+// mtuMeter reads and sets the device's MTU.
 type mtuMeter interface {
 	MTU() (int, error)
+	SetMTU(octets int) error
 	Close()
 }

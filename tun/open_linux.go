@@ -124,4 +124,13 @@ func (m socketMeter) MTU() (int, error) {
 	return int(ifr.Uint32()), nil
 }
 
+func (m socketMeter) SetMTU(octets int) error {
+	ifr, err := unix.NewIfreq(m.name)
+	if err != nil {
+		return err
+	}
+	ifr.SetUint32(uint32(octets))
+	return unix.IoctlIfreq(m.fd, unix.SIOCSIFMTU, ifr)
+}
+
 func (m socketMeter) Close() { _ = unix.Close(m.fd) }

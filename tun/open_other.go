@@ -30,5 +30,8 @@ type deviceMeter struct{ wgtun.Device }
 
 func openMeter(device wgtun.Device, _ string) (mtuMeter, error) { return deviceMeter{device}, nil }
 
+// SetMTU says that it cannot be changed.
+func (deviceMeter) SetMTU(int) error { return errors.ErrUnsupported }
+
 // Close leaves the device open: it is not the meter's.
 func (deviceMeter) Close() {}

@@ -20,6 +20,12 @@ type Device interface {
 	Close() error
 }
 
+// Resizable is a Device whose MTU can be changed; where the operating system cannot, SetMTU returns errors.ErrUnsupported.
+type Resizable interface {
+	Device
+	SetMTU(octets int) error
+}
+
 // Queue is one packet queue of a device. Read is for one goroutine; Write is safe for several.
 type Queue interface {
 	// Read reads the next super-packet into s. When none is waiting it calls idle once, before it blocks

@@ -49,7 +49,7 @@ STRONGSWAN_CONF), and takes commands on a vici socket, from goswan's own command
 	f.StringVar(&o.dir, "swanctl-dir", swanctlDir(), "directory of swanctl.conf (also SWANCTL_DIR)")
 	f.StringVar(&o.vici, "vici", "", "URI of the control socket (default from strongswan.conf, or "+config.DefaultSocket+")")
 	f.StringVar(&o.tun, "tun", "", "name of the TUN device (default ipsec0)")
-	f.IntVar(&o.mtu, "mtu", 0, fmt.Sprintf("MTU of the TUN device in octets (default %d)", tun.DefaultMTU))
+	f.IntVar(&o.mtu, "mtu", 0, fmt.Sprintf("MTU of the TUN device in octets (default %d, or less while the path to a peer takes less)", tun.DefaultMTU))
 	f.IntVar(&o.queues, "queues", queues(runtime.GOMAXPROCS(0)), "TUN queues, each carried by a goroutine with sockets of its own; Linux only")
 	f.StringVar(&o.keylog, "keylog", "", "write Wireshark's key tables into this directory: whoever reads them reads the traffic")
 	f.StringVar(&o.stateDir, "state-dir", route.DefaultStateDir, "where it is written down what is put on the host")
