@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// Capture is a running tcpdump on the router, that is on the wire between the gateways.
+// Capture is a running tcpdump, mostly on the router, that is on the wire between the gateways.
 type Capture struct {
 	File   string
 	cmd    *exec.Cmd
@@ -28,10 +28,15 @@ const innerFilter = "net 10.0.0.0/8 or net fd00::/8"
 // when tcpdump is listening.
 func (n *Net) StartCapture(t testing.TB, name, dev, filter string) *Capture {
 	t.Helper()
+	return n.startCapture(t, n.Router, name, dev, filter)
+}
+
+func (n *Net) startCapture(t testing.TB, ns *Namespace, name, dev, filter string) *Capture {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	// AppArmor lets tcpdump write only files of that name.
 	c := &Capture{File: filepath.Join(n.dir, name+".pcap"), cancel: cancel, ended: make(chan string, 1)}
-	c.cmd = n.Router.Command(ctx, "tcpdump", "--immediate-mode", "-U", "-n", "-Z", "root", "-i", dev, "-w", c.File, filter)
+	c.cmd = ns.Command(ctx, "tcpdump", "--immediate-mode", "-U", "-n", "-Z", "root", "-i", dev, "-w", c.File, filter)
 	stderr, err := c.cmd.StderrPipe()
 	if err == nil {
 		err = c.cmd.Start()
