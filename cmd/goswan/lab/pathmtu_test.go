@@ -12,13 +12,22 @@ import (
 	"testing"
 )
 
-// The link behind the router, and what inner packets fit it: an ESP packet of AES-GCM-16 has 8 octets of header, 8 of IV, a multiple
-// of four with two of trailer, and 16 of ICV, behind 28 of IPv4 and UDP.
+// The MTU of the link behind the router, at first and later, and what inner packets fit it: an ESP packet of AES-GCM-16 has 8 octets of
+// header, 8 of IV, a multiple of four with two of trailer, and 16 of ICV, behind 28 of IPv4 and UDP.
 const (
-	narrowLink = 1300
-	narrowRoom = (narrowLink-28-32)/4*4 - 2
-	leastMTU6  = 1280
+	narrowLink   = 1300
+	narrowRoom   = (narrowLink-28-32)/4*4 - 2
+	narrowerLink = 1288
+	narrowerRoom = (narrowerLink-28-32)/4*4 - 2
+	leastMTU6    = 1280
 )
+
+// narrow gives the link behind the router that MTU.
+func (n *Net) narrow(t *testing.T, mtu int) {
+	t.Helper()
+	n.Router.IP(t, fmt.Sprintf("link set dev right mtu %d", mtu))
+	n.Right.IP(t, fmt.Sprintf("link set dev wan mtu %d", mtu))
+}
 
 // gateway is one end of a tunnel, the host behind it, and that at the far end.
 type gateway struct {
@@ -86,17 +95,18 @@ func forget(t *testing.T, hosts ...*Namespace) {
 	}
 }
 
-// TestPathMTU has a link of 1300 octets behind the router, of which the left gateway learns by ICMP. Inner senders are told what fits,
-// IPv6 packets of 1280 octets go through, TCP arrives, with mss_clamp without anybody having to be told, and with copy_df = no everything goes
-// through in outer fragments.
+// TestPathMTU has a link of 1300 octets behind the router, of which the left gateway learns by ICMP, and later of 1288. TCP arrives,
+// inner senders are told what fits, IPv6 packets of 1280 octets go through, with mss_clamp nobody has to be told, and with
+// copy_df = no everything goes through in outer fragments.
 func TestPathMTU(t *testing.T) {
 	eachPair(t, pairs, "site", Topology{}, func(t *testing.T, n *Net) {
-		n.Router.IP(t, fmt.Sprintf("link set dev right mtu %d", narrowLink))
-		n.Right.IP(t, fmt.Sprintf("link set dev wan mtu %d", narrowLink))
+		n.narrow(t, narrowLink)
 		n.Left.Initiate(t, "net", "net6")
 		n.WaitUp(t, "net", "net6")
-		t.Run("inner senders are told", n.tellsSenders)
 		t.Run("TCP", n.transferAll)
+		t.Run("inner senders are told", n.tellsSenders)
+		n.narrow(t, narrowerLink)
+		t.Run("a smaller path", n.followsPath)
 		t.Run("mss_clamp", n.clampsMSS)
 		t.Run("copy_df = no", n.ignoresDF)
 	})
@@ -104,6 +114,7 @@ func TestPathMTU(t *testing.T) {
 
 // tellsSenders: the TUN device takes what fits, but at least what IPv6 needs; what it takes and does not fit is answered by goswan.
 func (n *Net) tellsSenders(t *testing.T) {
+	forget(t, n.LeftLAN.Namespace, n.RightLAN.Namespace)
 	for _, g := range n.goswans() {
 		g.lan.learns(t, g.far.IPv4, 1400, leastMTU6)
 		if got := g.Links(t)[goswanTUN].MTU; got != leastMTU6 {
@@ -119,6 +130,16 @@ func (n *Net) tellsSenders(t *testing.T) {
 	}
 }
 
+// followsPath: the path has become smaller while the SAs are used.
+func (n *Net) followsPath(t *testing.T) {
+	for _, g := range n.goswans() {
+		g.lan.learns(t, g.far.IPv4, narrowRoom, narrowerRoom)
+		g.lan.mustPing(t, g.far.IPv4, narrowerRoom)
+		g.lan.mustPing(t, g.far.IPv6, leastMTU6)
+	}
+	n.transferAll(t)
+}
+
 var offeredMSS = regexp.MustCompile(`mss (\d+)`)
 
 // clampsMSS: what the left host offers arrives smaller on the right, and the other way round.
@@ -131,7 +152,7 @@ func (n *Net) clampsMSS(t *testing.T) {
 	n.Left.Initiate(t, "net", "net6")
 	n.WaitUp(t, "net", "net6")
 	for _, g := range n.goswans() {
-		g.lan.learns(t, g.far.IPv4, leastMTU6, narrowRoom) // it knows the path
+		g.lan.learns(t, g.far.IPv4, leastMTU6, narrowerRoom) // it knows the path
 	}
 	forget(t, n.LeftLAN.Namespace, n.RightLAN.Namespace)
 	const syn = "tcp[tcpflags] & tcp-syn != 0"
@@ -148,7 +169,7 @@ func (n *Net) clampsMSS(t *testing.T) {
 		}
 		return mss
 	}
-	want := strconv.Itoa(narrowRoom - 40)
+	want := strconv.Itoa(narrowerRoom - 40)
 	for _, way := range []struct {
 		from      *Endpoint
 		sent, got *Capture
