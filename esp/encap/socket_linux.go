@@ -115,7 +115,7 @@ type linuxSocket struct {
 // datagrams were too large for the path.
 const (
 	aloneFor  = 4096
-	shrunkFor = 64
+	shrunkFor = 16
 )
 
 // openSocket takes the descriptor away from Go's poller.

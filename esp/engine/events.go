@@ -40,11 +40,15 @@ type RoomChanged struct{ Octets int }
 // pathDue tells that what an SA's path takes has to be asked anew. It stays within the engine.
 type pathDue struct{ id esp.ID }
 
+// pathChanged tells that the path to an address takes something else. It stays within the engine.
+type pathChanged struct{ remote netip.Addr }
+
 func (Acquire) event()     {}
 func (Expire) event()      {}
 func (PeerMoved) event()   {}
 func (RoomChanged) event() {}
 func (pathDue) event()     {}
+func (pathChanged) event() {}
 
 // maxEvents is how many events wait for a callee that does not come back; more are lost.
 const maxEvents = 1 << 16
@@ -107,14 +111,17 @@ func (t *trap) due(now time.Time, interval time.Duration) bool {
 
 // event takes what the engine has to do itself, away from the packets, and passes on the rest.
 func (e *Engine) event(x Event) {
-	if due, ok := x.(pathDue); ok {
-		if o := e.out.Find(due.id); o != nil {
+	switch x := x.(type) {
+	case pathDue:
+		if o := e.out.Find(x.id); o != nil {
 			e.measure(o)
 		}
-		return
-	}
-	if e.config.Events != nil {
-		e.config.Events(x)
+	case pathChanged:
+		e.measureAll(x.remote)
+	default:
+		if e.config.Events != nil {
+			e.config.Events(x)
+		}
 	}
 }
 

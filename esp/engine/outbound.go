@@ -253,7 +253,7 @@ func (l *sender) flush() {
 // fragments, what the path takes.
 func (l *sender) unsent(w *wagon, err error) {
 	if errors.Is(err, encap.ErrFragmented) {
-		l.engine.measure(w.sa)
+		l.engine.refused(w.sa, w.train.Remote.Addr())
 		return
 	}
 	reason := esp.SendFailed

@@ -51,10 +51,30 @@ func (e *Engine) ask(o *esp.Outbound) {
 	o.LimitPath(remote, packet.MaxTrain, time.Time{})
 }
 
-// measure is ask for an SA in use.
-func (e *Engine) measure(o *esp.Outbound) {
+// measure is ask for an SA in use, and says whether its path is another now.
+func (e *Engine) measure(o *esp.Outbound) (changed bool) {
+	before, _ := o.Room()
 	e.ask(o)
 	e.noteRoom(o)
+	after, _ := o.Room()
+	return before != after
+}
+
+// refused is what is learnt from a train that went out in fragments. Other SAs to the same peer share the path, and may not hear of it
+// themselves for some time.
+func (e *Engine) refused(o *esp.Outbound, remote netip.Addr) {
+	if e.measure(o) {
+		e.events.put(pathChanged{remote})
+	}
+}
+
+// measureAll measures the paths of all SAs to an address.
+func (e *Engine) measureAll(remote netip.Addr) {
+	for _, o := range e.out.All() {
+		if _, to := o.Path(); to.Addr() == remote {
+			e.measure(o)
+		}
+	}
 }
 
 // limit tells an SA what its path takes after it did not take refused octets: what the host knows (RFC 4301 §8.2.1), or a size that

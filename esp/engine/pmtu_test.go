@@ -253,3 +253,49 @@ func TestPathIsFollowed(t *testing.T) {
 	alice.Remove(first)
 	room(0)
 }
+
+// fragmenting is a transport that sends in fragments what does not fit, and says so, as the host's sockets do.
+type fragmenting struct{ *encap.Endpoint }
+
+func (f fragmenting) Write(t *packet.Train) error {
+	fits := f.PathMTU(t.Local, t.Remote) >= t.Seg
+	t.Fragment = true
+	if err := f.Endpoint.Write(t); err != nil || fits {
+		return err
+	}
+	return encap.ErrFragmented
+}
+
+// TestFragmentedTrainsTell: a train that went out in fragments is no loss, and tells all SAs to the peer of the smaller path.
+func TestFragmentedTrainsTell(t *testing.T) {
+	network := encap.NewNetwork()
+	network.SetMTU(1400)
+	o := options{now: still, wrap: func(e *encap.Endpoint) encap.Transport { return fragmenting{e} }}
+	alice, bob := newEnd(t, network, "192.0.2.1", false, o), newEnd(t, network, "192.0.2.2", false, o)
+	out, _ := alice.sa(bob, fourToFour)
+	other, _ := alice.sa(bob, esptest.Pair{FromTS: []string{"10.8.0.0/16"}, ToTS: []string{"10.9.0.0/16"}, Reqid: 2, Salt: 9})
+	network.SetMTU(1200)
+	alice.inject(udp(1300))
+	same(t, "the packet that went out in fragments", bob.receive(1), [][]byte{udp(1300)})
+	alice.inject(udp(1300))
+	if got := told(t, alice.next().Data, udp(1300)); got != largest(1200) {
+		t.Errorf("the MTU told is %d, want %d", got, largest(1200))
+	}
+	room := func(want int) {
+		t.Helper()
+		if e := alice.event(); e != (engine.RoomChanged{Octets: want}) {
+			t.Errorf("the event is %#v, want room for %d", e, want)
+		}
+	}
+	room(largest(1400))
+	room(largest(1200))
+	// Events keep their order: behind that of a third SA the second has been told too.
+	network.SetMTU(1100)
+	third, _ := alice.sa(bob, esptest.Pair{FromTS: []string{"10.6.0.0/16"}, ToTS: []string{"10.7.0.0/16"}, Reqid: 3, Salt: 10})
+	room(largest(1100))
+	alice.Remove(third)
+	room(largest(1200))
+	alice.Remove(out) // which changes nothing, since the other has the same room
+	alice.Remove(other)
+	room(0)
+}
