@@ -57,7 +57,7 @@ func (u *UDP) batchable(t *packet.Train) (s *linuxSocket, ok bool) {
 		return nil, false
 	}
 	s, ok = x.(*linuxSocket)
-	return s, ok && (t.Count() == 1 || !t.Fragment && s.alone[class(t.Remote.Addr().Unmap())].Load() == 0)
+	return s, ok && !t.Fragment && (t.Count() == 1 || s.alone[class(t.Remote.Addr().Unmap())].Load() == 0)
 }
 
 // sendBatch sends several trains. One that the kernel does not take is sent again alone, which finds out why.

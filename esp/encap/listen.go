@@ -25,9 +25,8 @@ type Config struct {
 	// Buffer is the size wanted for each direction's socket buffer in octets; 7 MiB when 0.
 	Buffer int
 	// DontFragment sets DF on everything sent: what does not fit the path is refused with ErrTooBig, Train.Fragment or not.
-	// Otherwise Linux sets DF on what fits the path's MTU as it knows it, so that the path is found out, and sends the rest in
-	// fragments (IP_PMTUDISC_WANT; RFC 4301 §8.1 leaves the choice). IKE's own port is left without DF, since a first message is
-	// not to hang on ICMP errors. Linux only.
+	// Otherwise it has DF as well, so that the path is found out, and what does not fit is sent again in fragments (RFC 4301 §8.1
+	// leaves the choice). IKE's own port is then left without DF, since a first message is not to hang on ICMP errors. Linux only.
 	DontFragment bool
 	// Lanes is how many sockets share the NAT-T port of each address, each to be read by a goroutine of its own; 1 when 0. The host
 	// gives all datagrams of one peer to the same one. Linux only.
@@ -278,7 +277,11 @@ func (u *UDP) SendKeepalive(local, remote netip.AddrPort) error {
 }
 
 func (u *UDP) sendOne(local, remote netip.AddrPort, datagram []byte, natt bool) error {
-	return u.send(&packet.Train{Local: local, Remote: remote, Buf: datagram, Len: len(datagram), Seg: len(datagram)}, natt)
+	err := u.send(&packet.Train{Local: local, Remote: remote, Buf: datagram, Len: len(datagram), Seg: len(datagram)}, natt)
+	if errors.Is(err, ErrFragmented) {
+		return nil
+	}
+	return err
 }
 
 // Write implements Transport.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -46,11 +47,8 @@ func prepareFD(fd int, v6, natt bool, c Config) (refused []string, err error) {
 		discover = unix.IPV6_MTU_DISCOVER
 	}
 	how := unix.IP_PMTUDISC_DONT // the numbers are the same in both families
-	switch {
-	case c.DontFragment:
+	if c.DontFragment || natt {
 		how = unix.IP_PMTUDISC_DO
-	case natt:
-		how = unix.IP_PMTUDISC_WANT
 	}
 	for _, option := range options {
 		if e := unix.SetsockoptInt(fd, level, option, 1); e != nil {
@@ -105,21 +103,20 @@ type linuxSocket struct {
 	natt bool
 	port uint16
 	in   receiver
+	// whole: DF is never switched off, or never on.
+	whole bool
+	loose sync.Mutex // held while DF is off
 
 	// alone holds, for each of a few classes of destinations, how many trains are still to be sent as single datagrams
 	// because the kernel refused UDP_SEGMENT on the way there.
 	alone [256]atomic.Uint32
 }
 
-// aloneFor is the number of trains after which UDP_SEGMENT is tried again where the kernel cannot do it, shrunkFor where the
-// datagrams were too large for the path.
-const (
-	aloneFor  = 4096
-	shrunkFor = 16
-)
+// aloneFor is the number of trains after which UDP_SEGMENT is tried again.
+const aloneFor = 4096
 
 // openSocket takes the descriptor away from Go's poller.
-func openSocket(c *net.UDPConn, natt bool, _ Config) (socket, error) {
+func openSocket(c *net.UDPConn, natt bool, config Config) (socket, error) {
 	port := c.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 	rc, err := c.SyscallConn()
 	if err != nil {
@@ -138,7 +135,7 @@ func openSocket(c *net.UDPConn, natt bool, _ Config) (socket, error) {
 	if err := c.Close(); err != nil { // the socket lives on in its copy
 		return nil, errors.Join(err, file.Close())
 	}
-	s := &linuxSocket{file: file, natt: natt, port: port}
+	s := &linuxSocket{file: file, natt: natt, port: port, whole: config.DontFragment || !natt}
 	s.in.init()
 	return s, nil
 }
@@ -177,11 +174,47 @@ func (s *linuxSocket) send(t *packet.Train) error {
 	x := senders.Get().(*sender)
 	defer x.free()
 	x.prepare(t)
-	switch {
-	case t.Count() == 1:
+	if t.Fragment && !s.whole {
+		return s.fragments(x, t)
+	}
+	err := s.whatFits(x, t)
+	if err != ErrTooBig || s.whole {
+		return err
+	}
+	if err := s.fragments(x, t); err != nil {
+		return err
+	}
+	return ErrFragmented
+}
+
+// fragments sends a train whose datagrams do not fit the path. Linux sets DF for a socket, not for a datagram: while it is off, what
+// others send through the socket goes out as if they did not mind.
+func (s *linuxSocket) fragments(x *sender, t *packet.Train) error {
+	s.loose.Lock()
+	defer s.loose.Unlock()
+	if err := s.discover(t, unix.IP_PMTUDISC_WANT); err != nil {
+		return err
+	}
+	err := x.each(s.file, t) // the kernel does not cut a train into datagrams that it then has to fragment
+	return errors.Join(err, s.discover(t, unix.IP_PMTUDISC_DO))
+}
+
+// discover sets what the socket does about the path's MTU.
+func (s *linuxSocket) discover(t *packet.Train, how int) (err error) {
+	level, option := unix.IPPROTO_IP, unix.IP_MTU_DISCOVER
+	if t.Remote.Addr().Is6() {
+		level, option = unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER
+	}
+	if e := s.file.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), level, option, how) }); e != nil {
+		return net.ErrClosed
+	}
+	return err
+}
+
+// whatFits sends a train if its datagrams fit the path.
+func (s *linuxSocket) whatFits(x *sender, t *packet.Train) error {
+	if t.Count() == 1 {
 		return x.atOnce(s.file, t)
-	case t.Fragment: // the kernel does not cut a train into datagrams that do not fit the path
-		return x.each(s.file, t)
 	}
 	slot := &s.alone[class(t.Remote.Addr())]
 	if left := slot.Load(); left > 0 {
@@ -192,15 +225,11 @@ func (s *linuxSocket) send(t *packet.Train) error {
 	if !x.segmentsRefused() {
 		return err
 	}
-	again := uint32(aloneFor)
-	if x.errno == unix.EMSGSIZE {
-		again = shrunkFor
+	err = x.each(s.file, t)
+	if err == nil {
+		slot.Store(aloneFor)
 	}
-	if err = x.each(s.file, t); err != nil {
-		return err
-	}
-	slot.Store(again)
-	return ErrFragmented
+	return err
 }
 
 // native reads and writes a 32-bit integer in the host's order.

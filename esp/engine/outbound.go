@@ -253,7 +253,7 @@ func (l *sender) flush() {
 // fragments, what the path takes.
 func (l *sender) unsent(w *wagon, err error) {
 	if errors.Is(err, encap.ErrFragmented) {
-		l.engine.refused(w.sa, w.train.Remote.Addr())
+		l.engine.refused(w.sa, w.train.Local, w.train.Remote, w.train.Seg)
 		return
 	}
 	reason := esp.SendFailed

@@ -51,20 +51,17 @@ func (e *Engine) ask(o *esp.Outbound) {
 	o.LimitPath(remote, packet.MaxTrain, time.Time{})
 }
 
-// measure is ask for an SA in use, and says whether its path is another now.
-func (e *Engine) measure(o *esp.Outbound) (changed bool) {
-	before, _ := o.Room()
+// measure is ask for an SA in use.
+func (e *Engine) measure(o *esp.Outbound) {
 	e.ask(o)
 	e.noteRoom(o)
-	after, _ := o.Room()
-	return before != after
 }
 
 // refused is what is learnt from a train that went out in fragments. Other SAs to the same peer share the path, and may not hear of it
 // themselves for some time.
-func (e *Engine) refused(o *esp.Outbound, remote netip.Addr) {
-	if e.measure(o) {
-		e.events.put(pathChanged{remote})
+func (e *Engine) refused(o *esp.Outbound, local, remote netip.AddrPort, octets int) {
+	if e.limit(o, local, remote, octets) {
+		e.events.put(pathChanged{remote.Addr()})
 	}
 }
 
