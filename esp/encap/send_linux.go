@@ -36,6 +36,9 @@ type sender struct {
 
 	errno syscall.Errno
 	try   func(fd uintptr)
+
+	discovery [3]int // level, option and value for discover
+	discover  func(fd uintptr)
 }
 
 // mmsghdr is struct mmsghdr of sendmmsg(2).
@@ -47,8 +50,17 @@ type mmsghdr struct {
 var senders = sync.Pool{New: func() any {
 	x := new(sender)
 	x.try = x.trySend
+	x.discover = x.setDiscovery
 	return x
 }}
+
+// setDiscovery sets what the socket does about the path's MTU.
+func (x *sender) setDiscovery(fd uintptr) {
+	x.errno = 0
+	if err := unix.SetsockoptInt(int(fd), x.discovery[0], x.discovery[1], x.discovery[2]); err != nil {
+		x.errno, _ = err.(syscall.Errno)
+	}
+}
 
 // free gives the sender back, without holding on to the caller's buffer.
 func (x *sender) free() {

@@ -192,23 +192,26 @@ func (s *linuxSocket) send(t *packet.Train) error {
 func (s *linuxSocket) fragments(x *sender, t *packet.Train) error {
 	s.loose.Lock()
 	defer s.loose.Unlock()
-	if err := s.discover(t, unix.IP_PMTUDISC_WANT); err != nil {
+	if err := s.discover(x, t, unix.IP_PMTUDISC_WANT); err != nil {
 		return err
 	}
 	err := x.each(s.file, t) // the kernel does not cut a train into datagrams that it then has to fragment
-	return errors.Join(err, s.discover(t, unix.IP_PMTUDISC_DO))
+	return errors.Join(err, s.discover(x, t, unix.IP_PMTUDISC_DO))
 }
 
 // discover sets what the socket does about the path's MTU.
-func (s *linuxSocket) discover(t *packet.Train, how int) (err error) {
-	level, option := unix.IPPROTO_IP, unix.IP_MTU_DISCOVER
+func (s *linuxSocket) discover(x *sender, t *packet.Train, how int) error {
+	x.discovery = [3]int{unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, how}
 	if t.Remote.Addr().Is6() {
-		level, option = unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER
+		x.discovery = [3]int{unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, how}
 	}
-	if e := s.file.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), level, option, how) }); e != nil {
+	if s.file.Control(x.discover) != nil {
 		return net.ErrClosed
 	}
-	return err
+	if x.errno != 0 {
+		return x.err(t)
+	}
+	return nil
 }
 
 // whatFits sends a train if its datagrams fit the path.
