@@ -54,8 +54,8 @@ func (x *plainPath) carry(t testing.TB, ip []byte, mark func(i int, tos uint8) u
 	x.out.Begin(train)
 	defer func() { x.out.End(time.Now()) }()
 	parts := [][]byte{ip}
-	if len(ip) > x.out.MTU() {
-		if parts = fragments(ip, x.out.MTU()); parts == nil {
+	if len(ip) > x.out.MTU(v.Version) {
+		if parts = fragments(ip, x.out.MTU(v.Version)); parts == nil {
 			x.tooBig++
 		}
 	}
