@@ -161,9 +161,9 @@ func TestLingerEnds(t *testing.T) {
 	a, _, _ := pipe(t)
 	s := newSet(t, true, a)
 	began := time.Now()
-	s.linger()
-	if took := time.Since(began); took < Linger-time.Millisecond || s.ready != 0 || s.errno != 0 {
-		t.Errorf("lingered for %v with the result %b, %v", took, s.ready, s.errno)
+	ready, err := s.linger()
+	if took := time.Since(began); took < Linger-time.Millisecond || ready != 0 || err != nil {
+		t.Errorf("lingered for %v with the result %b, %v", took, ready, err)
 	}
 }
 
