@@ -5,12 +5,19 @@ package lab
 import (
 	"bufio"
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+	"github.com/google/gopacket/pcapgo"
 )
 
 // Capture is a running tcpdump, mostly on the router, that is on the wire between the gateways.
@@ -86,6 +93,41 @@ func (c *Capture) Packets(t testing.TB) []string {
 		t.Fatalf("tcpdump -r %s: %v", c.File, err)
 	}
 	return strings.Split(strings.TrimSpace(string(out)), "\n")
+}
+
+// Messages are the captured UDP datagrams, a line each, without those that were sent before: a request that is retransmitted, and the
+// response that is sent again for it, are octet for octet what they were (RFC 7296 §2.1). Each peer may have its reason to send one again:
+// strongSwan takes no response that comes while it has not yet put the request away ("already processing").
+func (c *Capture) Messages(t testing.TB) (messages []string) {
+	t.Helper()
+	f, err := os.Open(c.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r, err := pcapgo.NewReader(f)
+	if err != nil {
+		t.Fatalf("%s: %v", c.File, err)
+	}
+	seen := map[string]bool{}
+	for {
+		data, _, err := r.ReadPacketData()
+		if errors.Is(err, io.EOF) {
+			return messages
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", c.File, err)
+		}
+		p := gopacket.NewPacket(data, r.LinkType(), gopacket.Default)
+		udp, ok := p.TransportLayer().(*layers.UDP)
+		if !ok {
+			t.Fatalf("%s: no UDP datagram: %v", c.File, p)
+		}
+		if message := fmt.Sprintf("%v %x", p.NetworkLayer().NetworkFlow(), udp.Payload); !seen[message] {
+			seen[message] = true
+			messages = append(messages, message)
+		}
+	}
 }
 
 // WatchForPlaintext asserts, when the test ends, that no packet of the inner networks was on the wire as it is.

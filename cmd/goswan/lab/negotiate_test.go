@@ -47,8 +47,8 @@ func TestInvalidKE(t *testing.T) {
 			initiator.Initiate(t, "net")
 			n.WaitUp(t, "net")
 			capture.Stop(t)
-			if packets := capture.Packets(t); len(packets) != 4 {
-				t.Errorf("%d packets on port 500, want two IKE_SA_INIT exchanges: %q", len(packets), packets)
+			if messages := capture.Messages(t); len(messages) != 4 {
+				t.Errorf("%d messages on port 500, want two IKE_SA_INIT exchanges: %q", len(messages), messages)
 			}
 			if got := n.Left.SA(t).Section.get("dh-group"); got != "CURVE_25519" {
 				t.Errorf("the IKE SA uses %s, want CURVE_25519", got)
@@ -76,8 +76,8 @@ func TestCookie(t *testing.T) {
 			capture := n.StartCapture(t, "cookie-"+end.initiator.Name, "left", "udp port 500")
 			end.initiator.Initiate(t, "net")
 			capture.Stop(t)
-			if packets := capture.Packets(t); len(packets) != 4 {
-				t.Errorf("%d packets on port 500, want IKE_SA_INIT without and with a cookie: %q", len(packets), packets)
+			if messages := capture.Messages(t); len(messages) != 4 {
+				t.Errorf("%d messages on port 500, want IKE_SA_INIT without and with a cookie: %q", len(messages), messages)
 			}
 			n.LeftLAN.Ping(t, n.RightLAN.IPv4)
 			end.initiator.Terminate(t, "site")
