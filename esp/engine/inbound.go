@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/binary"
+	"net/netip"
 	"runtime"
 	"slices"
 
@@ -23,8 +24,9 @@ type receiver struct {
 	// out is what goes to the device; it is written when the socket has nothing more.
 	out *packet.Coalescer
 
-	// sa is held, between its Begin and End, for a run of packets of the train.
-	sa *esp.Inbound
+	// sa is held, between its Begin and End, for a run of packets that came between these addresses, over several trains.
+	sa            *esp.Inbound
+	local, remote netip.AddrPort
 }
 
 func newReceiver(e *Engine, c encap.Conn, q tun.Queue) *receiver {
@@ -35,21 +37,30 @@ func newReceiver(e *Engine, c encap.Conn, q tun.Queue) *receiver {
 
 // run carries packets until the socket is closed.
 func (l *receiver) run() error {
-	idle := l.out.Flush
+	idle := l.finish
 	for {
 		if err := l.conn.Read(l.train, idle); err != nil {
+			l.release()
 			return err
 		}
 		l.datagrams()
 	}
 }
 
+// finish ends a turn: the SA is given back, and what is gathered is written.
+func (l *receiver) finish() {
+	l.release()
+	l.out.Flush()
+}
+
 // datagrams takes the train apart.
 func (l *receiver) datagrams() {
+	if l.sa != nil && (l.remote != l.train.Remote || l.local != l.train.Local) {
+		l.release()
+	}
 	for i := range l.train.Count() {
 		l.datagram(l.train.Datagram(i))
 	}
-	l.release()
 }
 
 // datagram tells ESP from IKE (RFC 3948 §2, RFC 7296 §2.23).
@@ -106,7 +117,7 @@ func (l *receiver) take(spi esp.SPI) bool {
 	if sa == nil || !sa.Begin() {
 		return false
 	}
-	l.sa = sa
+	l.sa, l.local, l.remote = sa, l.train.Local, l.train.Remote
 	return true
 }
 
@@ -145,8 +156,8 @@ func (l *receiver) release() {
 		return
 	}
 	l.sa = nil
-	if s := sa.End(l.engine.config.Now(), l.train.Remote); s != 0 {
-		l.engine.signal(s, sa.Params().ID(), l.train.Local, l.train.Remote)
+	if s := sa.End(l.engine.config.Now(), l.remote); s != 0 {
+		l.engine.signal(s, sa.Params().ID(), l.local, l.remote)
 	}
 }
 

@@ -143,11 +143,11 @@ func (l *receiver) receive(c encap.Polled) (more bool, err error) {
 	for range trainsInTurn {
 		ok, err := c.TryRead(l.train)
 		if err != nil || !ok {
-			l.out.Flush()
+			l.finish()
 			return false, err
 		}
 		l.datagrams()
 	}
-	l.out.Flush()
+	l.finish()
 	return true, nil
 }

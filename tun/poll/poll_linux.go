@@ -74,11 +74,13 @@ func (s *Set) Wait() (ready uint64, err error) {
 // the point of it. A signal to make this goroutine give way ends it with EINTR, and then it sleeps on.
 func (s *Set) linger() (ready uint64, err error) {
 	until := time.Now().Add(Linger)
-	for left := Linger; ready == 0 && err == nil && left > 0; left = time.Until(until) {
+	for left := Linger; left > 0; left = time.Until(until) {
 		sleep := unix.NsecToTimespec(int64(left))
 		n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&s.fds[0])), uintptr(len(s.fds)),
 			uintptr(unsafe.Pointer(&sleep)), 0, 0, 0)
-		ready, err = s.result(n, errno)
+		if ready, err = s.result(n, errno); ready != 0 || err != nil {
+			break
+		}
 	}
 	return ready, err
 }
