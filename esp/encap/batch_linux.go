@@ -41,7 +41,7 @@ func (u *UDP) WriteBatch(trains []*packet.Train, errs []error) {
 		if n == 1 {
 			errs[at] = u.Write(trains[at])
 		} else {
-			s.sendBatch(trains[at:at+n], errs[at:at+n])
+			u.sendBatch(s, trains[at:at+n], errs[at:at+n])
 		}
 		at += n
 	}
@@ -52,21 +52,25 @@ func (u *UDP) batchable(t *packet.Train) (s *linuxSocket, ok bool) {
 	if t.Count() == 0 {
 		return nil, false
 	}
-	x, err := u.from(t.Local.Addr().Unmap(), t.Remote.Addr().Unmap(), true)
-	if err != nil {
-		return nil, false
+	if s = u.direct.find(t); s == nil {
+		x, err := u.from(t.Local.Addr().Unmap(), t.Remote.Addr().Unmap(), true)
+		if err != nil {
+			return nil, false
+		}
+		if s, ok = x.(*linuxSocket); !ok {
+			return nil, false
+		}
 	}
-	s, ok = x.(*linuxSocket)
-	return s, ok && !t.Fragment && (t.Count() == 1 || s.alone[class(t.Remote.Addr().Unmap())].Load() == 0)
+	return s, !t.Fragment && (t.Count() == 1 || s.alone[class(t.Remote.Addr().Unmap())].Load() == 0)
 }
 
-// sendBatch sends several trains. One that the kernel does not take is sent again alone, which finds out why.
-func (s *linuxSocket) sendBatch(trains []*packet.Train, errs []error) {
+// sendBatch sends several trains through s. One that the kernel does not take is sent again alone, which finds out why.
+func (u *UDP) sendBatch(s *linuxSocket, trains []*packet.Train, errs []error) {
 	b := batches.Get().(*batch)
 	for i, t := range trains {
 		unmap(t)
 		l := &b.letters[i]
-		l.prepare(t)
+		l.prepare(t, s.connected())
 		b.many[i].hdr = l.whole(t)
 	}
 	clear(errs)
@@ -78,7 +82,7 @@ func (s *linuxSocket) sendBatch(trains []*packet.Train, errs []error) {
 			break
 		}
 		if b.next < b.count {
-			errs[b.next] = s.send(trains[b.next])
+			errs[b.next] = u.Write(trains[b.next])
 			b.next++
 		}
 	}

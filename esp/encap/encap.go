@@ -34,6 +34,16 @@ type Batch interface {
 	WriteBatch(trains []*packet.Train, errs []error)
 }
 
+// Direct is a Transport that can give a single peer a socket of its own. The kernel looks up neither the way to that peer nor the way
+// from it for each datagram then.
+type Direct interface {
+	// Connect opens a socket for what goes between local, of which the address is known, and remote. It is to be read like those of Conns.
+	// Write uses it from now on.
+	Connect(local, remote netip.AddrPort) (Polled, error)
+	// Disconnect closes what Connect opened, when all that had come was read.
+	Disconnect(c Polled) error
+}
+
 // PathMTU is a Transport that knows what its paths take.
 type PathMTU interface {
 	// PathMTU is the most octets of a datagram from local to remote, behind the UDP header, that fit the path unfragmented; 0

@@ -41,6 +41,7 @@ type UDP struct {
 	portNATT uint16
 	marked   bool
 	warnings []string
+	direct   direct
 }
 
 var _ Transport = (*UDP)(nil)
@@ -292,6 +293,11 @@ func (u *UDP) send(t *packet.Train, natt bool) error {
 		return nil
 	}
 	unmap(t)
+	if natt {
+		if sent, err := u.direct.send(t); sent {
+			return err
+		}
+	}
 	s, err := u.from(t.Local.Addr(), t.Remote.Addr(), natt)
 	if err != nil {
 		return err
@@ -346,7 +352,7 @@ func probe(remote netip.Addr, c Config) (netip.Addr, error) {
 
 // Close implements Transport.
 func (u *UDP) Close() error {
-	var errs []error
+	errs := []error{u.direct.close()}
 	for _, s := range u.sockets {
 		if err := s.close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)

@@ -28,6 +28,7 @@ type receiver struct {
 	// faults is how many reads in a row failed for reasons unknown to us.
 	faults int
 
+	at   netip.Addr    // the local address where the kernel does not tell it, because the socket is bound to it
 	rest *packet.Train // datagrams beyond MaxCars, kept for the next read; nil until the first time
 	zone zone
 }
@@ -112,7 +113,7 @@ func (r *receiver) fill(t *packet.Train, port uint16) {
 	t.Len = min(r.n, len(t.Buf))
 	t.Seg, t.TOS = t.Len, 0
 	t.Remote = r.remote()
-	local := netip.Addr{}
+	local := r.at
 	control := unsafe.Slice((*byte)(unsafe.Pointer(&r.ctl)), min(int(r.hdr.Controllen), len(r.ctl)*8))
 	for len(control) >= unix.SizeofCmsghdr {
 		h := (*unix.Cmsghdr)(unsafe.Pointer(&control[0]))

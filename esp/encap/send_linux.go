@@ -72,11 +72,15 @@ func (x *sender) free() {
 	senders.Put(x)
 }
 
-// prepare fills in the address and the ancillary data that each datagram of the train carries.
-func (x *letter) prepare(t *packet.Train) {
-	x.address(t.Remote)
-	x.ctlLen = 0
-	local := t.Local.Addr()
+// prepare fills in the address and the ancillary data that each datagram of the train carries. A connected socket knows both addresses;
+// naming them would make the kernel look up the way again.
+func (x *letter) prepare(t *packet.Train, connected bool) {
+	x.nameLen, x.ctlLen = 0, 0
+	local := netip.Addr{}
+	if !connected {
+		x.address(t.Remote)
+		local = t.Local.Addr()
+	}
 	if local.IsUnspecified() {
 		local = netip.Addr{}
 	}
@@ -140,8 +144,11 @@ func (x *letter) append(level, kind int32, n int) []byte {
 
 // message is one message header over an iovec, with the address and all ancillary data.
 func (x *letter) message(iov *unix.Iovec) unix.Msghdr {
-	h := unix.Msghdr{Name: (*byte)(unsafe.Pointer(&x.name)), Namelen: x.nameLen, Iov: iov}
+	h := unix.Msghdr{Iov: iov}
 	h.SetIovlen(1)
+	if x.nameLen > 0 {
+		h.Name, h.Namelen = (*byte)(unsafe.Pointer(&x.name)), x.nameLen
+	}
 	if x.ctlLen > 0 {
 		h.Control = (*byte)(unsafe.Pointer(&x.ctl))
 		h.SetControllen(x.ctlLen)

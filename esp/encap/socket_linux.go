@@ -103,6 +103,8 @@ type linuxSocket struct {
 	natt bool
 	port uint16
 	in   receiver
+	// between are the addresses of a connected socket, see direct.
+	between pair
 	// whole: DF is never switched off, or never on.
 	whole bool
 	loose sync.Mutex // held while DF is off
@@ -173,7 +175,7 @@ func (s *linuxSocket) SyscallConn() (syscall.RawConn, error) { return s.file, ni
 func (s *linuxSocket) send(t *packet.Train) error {
 	x := senders.Get().(*sender)
 	defer x.free()
-	x.prepare(t)
+	x.prepare(t, s.connected())
 	if t.Fragment && !s.whole {
 		return s.fragments(x, t)
 	}

@@ -156,7 +156,8 @@ func (e *Engine) startApart(start func(func() error)) {
 		start(newSender(e, q).run)
 	}
 	for i, c := range e.config.Transport.Conns() {
-		start(newReceiver(e, c, queues[i%len(queues)]).run)
+		in := newReceiver(e, queues[i%len(queues)])
+		start(func() error { return in.run(c) })
 	}
 }
 

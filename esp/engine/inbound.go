@@ -12,12 +12,11 @@ import (
 	"github.com/goswan/goswan/tun/packet"
 )
 
-// receiver carries packets from one socket to one queue of the device.
+// receiver carries packets from sockets to one queue of the device.
 type receiver struct {
 	engine *Engine
-	conn   encap.Conn
 	queue  tun.Queue
-	natt   bool
+	natt   bool // of the socket that is read
 
 	train *packet.Train
 	view  packet.View
@@ -27,19 +26,23 @@ type receiver struct {
 	// sa is held, between its Begin and End, for a run of packets that came between these addresses, over several trains.
 	sa            *esp.Inbound
 	local, remote netip.AddrPort
+	authentic     bool // the run had a packet that was
+
+	heard heard
 }
 
-func newReceiver(e *Engine, c encap.Conn, q tun.Queue) *receiver {
-	l := &receiver{engine: e, conn: c, queue: q, natt: c.NATT(), train: packet.NewTrain()}
+func newReceiver(e *Engine, q tun.Queue) *receiver {
+	l := &receiver{engine: e, queue: q, train: packet.NewTrain()}
 	l.out = packet.NewCoalescer(tun.Offload(e.config.Device), l.write)
 	return l
 }
 
-// run carries packets until the socket is closed.
-func (l *receiver) run() error {
+// run carries packets from a socket until it is closed.
+func (l *receiver) run(c encap.Conn) error {
 	idle := l.finish
+	l.natt = c.NATT()
 	for {
-		if err := l.conn.Read(l.train, idle); err != nil {
+		if err := c.Read(l.train, idle); err != nil {
 			l.release()
 			return err
 		}
@@ -102,6 +105,7 @@ func (l *receiver) packet(d []byte) {
 		l.engine.audit.drop(reason, 1, l.sa.Params(), l.train.Remote)
 		return
 	}
+	l.authentic = true
 	l.clamp(p[:l.view.Len])
 	l.sa.Count(l.view.Len)
 	l.out.Accept(&l.view)
@@ -117,7 +121,7 @@ func (l *receiver) take(spi esp.SPI) bool {
 	if sa == nil || !sa.Begin() {
 		return false
 	}
-	l.sa, l.local, l.remote = sa, l.train.Local, l.train.Remote
+	l.sa, l.local, l.remote, l.authentic = sa, l.train.Local, l.train.Remote, false
 	return true
 }
 
@@ -156,7 +160,11 @@ func (l *receiver) release() {
 		return
 	}
 	l.sa = nil
-	if s := sa.End(l.engine.config.Now(), l.remote); s != 0 {
+	now := l.engine.config.Now()
+	if l.authentic {
+		l.heard = heard{l.local, l.remote, now}
+	}
+	if s := sa.End(now, l.remote); s != 0 {
 		l.engine.signal(s, sa.Params().ID(), l.local, l.remote)
 	}
 }

@@ -20,11 +20,12 @@ const (
 // them at once. That is what costs least where the operating system lets us; elsewhere each queue and each socket is read by a
 // goroutine of its own.
 type lane struct {
-	set   *poll.Set
-	queue tun.Polled
-	out   *sender
-	conns []encap.Polled
-	in    []*receiver
+	set    *poll.Set
+	queue  tun.Polled
+	out    *sender
+	conns  []encap.Polled // the last of them are direct's
+	in     *receiver
+	direct direct
 }
 
 // newLanes makes a lane for each queue and shares the sockets out. It returns none, and no error, where there is something that
@@ -36,7 +37,9 @@ func (e *Engine) newLanes() (lanes []*lane, err error) {
 		if !ok {
 			return nil, nil
 		}
-		lanes = append(lanes, &lane{queue: p, out: newSender(e, p)})
+		lanes = append(lanes, &lane{
+			queue: p, out: newSender(e, p), in: newReceiver(e, p), direct: direct{strange: make([]stranger, 0, maxStrange)},
+		})
 	}
 	for i, c := range e.config.Transport.Conns() {
 		p, ok := c.(encap.Polled)
@@ -45,7 +48,6 @@ func (e *Engine) newLanes() (lanes []*lane, err error) {
 		}
 		l := lanes[i%len(lanes)]
 		l.conns = append(l.conns, p)
-		l.in = append(l.in, newReceiver(e, p, l.queue))
 	}
 	for _, l := range lanes {
 		if 1+len(l.conns) > poll.MaxSources {
@@ -115,13 +117,14 @@ func (l *lane) turn(ready uint64) (more bool, err error) {
 		if ready&(2<<i) == 0 {
 			continue
 		}
-		full, err := l.in[i].receive(c)
+		full, err := l.in.receive(c)
 		if err != nil {
 			return false, err
 		}
+		l.listen(c)
 		more = more || full
 	}
-	return more, nil
+	return more, l.befriend()
 }
 
 // send carries what the queue has to the network; more tells that it may have more.
@@ -140,6 +143,7 @@ func (l *lane) send() (more bool, err error) {
 
 // receive carries what the socket has to the device; more tells that it may have more.
 func (l *receiver) receive(c encap.Polled) (more bool, err error) {
+	l.natt, l.heard = c.NATT(), heard{}
 	for range trainsInTurn {
 		ok, err := c.TryRead(l.train)
 		if err != nil || !ok {

@@ -94,7 +94,8 @@ func (c setup) loops(t testing.TB) *loops {
 		}
 	}
 	l.out = newSender(l.outs, l.outs.config.Device.Queues()[0])
-	l.in = newReceiver(ins, natt{}, l.device.Queues()[0])
+	l.in = newReceiver(ins, l.device.Queues()[0])
+	l.in.natt = true
 	return l
 }
 

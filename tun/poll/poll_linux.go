@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"syscall"
 	"time"
 	"unsafe"
@@ -26,9 +27,6 @@ type Set struct {
 
 // New makes a set of descriptors, at most MaxSources. They have to stay open until Stop. The i-th is bit i of what Wait returns.
 func New(sources ...syscall.RawConn) (*Set, error) {
-	if len(sources) > MaxSources {
-		return nil, fmt.Errorf("poll: %d sources, at most %d", len(sources), MaxSources)
-	}
 	s := &Set{stop: -1}
 	sets.Add(1)
 	if err := s.open(sources); err != nil {
@@ -39,21 +37,31 @@ func New(sources ...syscall.RawConn) (*Set, error) {
 }
 
 func (s *Set) open(sources []syscall.RawConn) (err error) {
-	for _, source := range sources {
-		if err := source.Control(s.add); err != nil {
-			return err
-		}
-	}
 	if s.stop, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return fmt.Errorf("eventfd: %w", err)
 	}
-	s.add(uintptr(s.stop))
+	s.fds = []unix.PollFd{readable(s.stop)}
+	for _, source := range sources {
+		if err := s.Add(source); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-func (s *Set) add(fd uintptr) {
-	s.fds = append(s.fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+func readable(fd int) unix.PollFd { return unix.PollFd{Fd: int32(fd), Events: unix.POLLIN} }
+
+// Add puts a source behind the others. Like Remove it is for the goroutine that waits.
+func (s *Set) Add(source syscall.RawConn) error {
+	last := len(s.fds) - 1
+	if last == MaxSources {
+		return fmt.Errorf("poll: no more than %d sources", MaxSources)
+	}
+	return source.Control(func(fd uintptr) { s.fds = slices.Insert(s.fds, last, readable(int(fd))) })
 }
+
+// Remove takes the i-th source out; those behind it move up.
+func (s *Set) Remove(i int) { s.fds = slices.Delete(s.fds, i, i+1) }
 
 // Wait returns the sources that are readable or failed, at least one, as bits. After Stop it returns net.ErrClosed.
 func (s *Set) Wait() (ready uint64, err error) {

@@ -234,3 +234,32 @@ func BenchmarkCollector(b *testing.B) {
 		})
 	}
 }
+
+func TestSourcesComeAndGo(t *testing.T) {
+	both(t, func(t *testing.T, direct bool) {
+		a, _, writeA := pipe(t)
+		b, _, writeB := pipe(t)
+		c, _, writeC := pipe(t)
+		s := newSet(t, direct, a, b)
+		if err := s.Add(c); err != nil {
+			t.Fatal(err)
+		}
+		want := func(sentence string, want uint64) {
+			t.Helper()
+			if got, err := s.Wait(); err != nil || got != want {
+				t.Errorf("%s: got %b, %v, want %b", sentence, got, err, want)
+			}
+		}
+		must(t, writeC)
+		want("the one that was added is the third", 4)
+		must(t, writeA)
+		s.Remove(0)
+		want("without the first the third is the second", 2)
+		must(t, writeB)
+		want("and the second is the first", 3)
+		s.Stop()
+		if _, err := s.Wait(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("a set that has changed was stopped: %v", err)
+		}
+	})
+}

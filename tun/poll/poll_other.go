@@ -16,6 +16,12 @@ func New(...syscall.RawConn) (*Set, error) { return nil, errors.ErrUnsupported }
 // Wait is never called: there is no set.
 func (*Set) Wait() (uint64, error) { return 0, errors.ErrUnsupported }
 
+// Add is never called: there is no set.
+func (*Set) Add(syscall.RawConn) error { return errors.ErrUnsupported }
+
+// Remove is never called: there is no set.
+func (*Set) Remove(int) {}
+
 // Stop is never called: there is no set.
 func (*Set) Stop() {}
 
