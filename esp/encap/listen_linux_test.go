@@ -142,7 +142,7 @@ func TestReadAndWriteDoNotAllocate(t *testing.T) {
 				}
 			}
 		})
-		if n != 0 {
+		if n != 0 && pools {
 			t.Errorf("IPv6 %v: writing and reading a train allocate %v times, want 0", v6, n)
 		}
 	}
