@@ -1,8 +1,8 @@
 // Package poll waits for a TUN queue and sockets at once, so that one goroutine can carry packets both ways.
 //
-// Wait sleeps in one of two places. For a while after traffic, Linger, it sleeps in the kernel and keeps the processor that Go's
-// scheduler gave it: waking up then costs no scheduling, which is a quarter of a tunnel's CPU time otherwise. After that it
-// parks in Go's own poller, so that an idle set holds nothing, costs nothing and wakes nobody.
+// Wait sleeps in one of two ways. For a while after traffic, Linger, it keeps the processor that Go's scheduler gave it: waking up
+// then costs no scheduling, which is a quarter of a tunnel's CPU time otherwise. After that it parks: the processor is given
+// back, and an idle set holds nothing but a sleeping thread, costs nothing and wakes nobody.
 //
 // A goroutine that keeps its processor while it sleeps must leave others to the rest of the program: it does so only where there
 // are more processors (GOMAXPROCS) than such sets. Who wants to stop the world, as the garbage collector does, interrupts the
