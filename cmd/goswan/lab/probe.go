@@ -5,8 +5,10 @@ package lab
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 )
@@ -140,10 +142,34 @@ func (p *Probe) Finish() (sent uint64, lostThere, lostBack []uint64) {
 // FinishLossless ends the stream, in which nothing may have been lost.
 func (p *Probe) FinishLossless(t testing.TB) {
 	t.Helper()
+	p.finish(t, func() (int, string) { return 0, "" })
+}
+
+// FinishBut ends the stream, in which nothing may have been lost but what strongSwan's host has dropped since n.Losses told
+// before: on a busy machine strongSwan may be too slow for a socket's buffer, which is not ours to mend.
+func (p *Probe) FinishBut(t testing.TB, n *Net, before map[string]int) {
+	t.Helper()
+	p.finish(t, func() (theirs int, places string) {
+		after := n.Losses(t)
+		for place, count := range after {
+			role, _, _ := strings.Cut(place, " ")
+			role, _, _ = strings.Cut(role, "/")
+			if h := map[string]*Host{"left": n.Left, "right": n.Right}[role]; h != nil && h.Daemon == StrongSwan {
+				theirs += count - before[place]
+			}
+		}
+		return theirs, fmt.Sprintf("\ndropped before: %v\ndropped by now: %v", before, after)
+	})
+}
+
+// finish ends the stream; allowed tells how many may be lost, and where any were.
+func (p *Probe) finish(t testing.TB, allowed func() (most int, places string)) {
+	t.Helper()
 	sent, there, back := p.Finish()
-	if len(there)+len(back) > 0 || sent == 0 {
-		t.Fatalf("of %d packets there and back, %d were lost on the way there (numbers %v) and %d on the way back (%v)",
-			sent, len(there), there, len(back), back)
+	most, places := allowed()
+	if lost := len(there) + len(back); lost > most || sent == 0 {
+		t.Fatalf("of %d packets there and back, %d were lost on the way there (numbers %v) and %d on the way back (%v)%s",
+			sent, len(there), there, len(back), back, places)
 	}
-	t.Logf("probe: %d packets there and back, none lost", sent)
+	t.Logf("probe: %d packets there and back, %d lost, of at most %d", sent, len(there)+len(back), most)
 }
