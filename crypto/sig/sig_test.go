@@ -417,17 +417,6 @@ func TestRefusesKeys(t *testing.T) {
 	}
 }
 
-// A point that is not on the curve verifies nothing, whoever put it there.
-func TestRefusesPointsOffTheCurve(t *testing.T) {
-	s, _ := Lookup("ECDSA_WITH_SHA256_DER")
-	key := generate(t, elliptic.P256())
-	signature := sign(t, *s, key, []byte("octets"))
-	off := &ecdsa.PublicKey{Curve: elliptic.P256(), X: big.NewInt(1), Y: big.NewInt(1)}
-	if err := s.Verify(off, []byte("octets"), signature); !errors.Is(err, ErrSignature) {
-		t.Errorf("a point off the curve verifies: %v", err)
-	}
-}
-
 func TestKeyStrength(t *testing.T) {
 	for _, c := range []struct {
 		key            Key

@@ -70,7 +70,7 @@ func (v vector) row(t testing.TB) Scheme {
 		t.Fatalf("%s: the table has no row %s", v.source, v.scheme)
 	}
 	row := *s
-	if salt := v.octets(t, "salt"); salt != nil && len(salt) > 0 {
+	if salt := v.octets(t, "salt"); len(salt) > 0 {
 		row.SaltLen = len(salt)
 	}
 	return row
