@@ -280,10 +280,10 @@ func (sa *ikeSA) keyUp(shared secret.Bytes, old *rekeying) error {
 	ni, nr := []byte(nil), []byte(nil)
 	if old == nil {
 		ni, nr = sa.opened.ni, sa.opened.nr
-		seed = firstSeed(*sa.set.PRF, ni, nr, shared)
+		seed = sa.set.PRF.SKEYSEED(ni, nr, shared)
 	} else {
 		ni, nr = old.ni, old.nr
-		seed = rekeySeed(old.keys, ni, nr, shared)
+		seed = old.keys.prf.RekeyedSKEYSEED(old.keys.d, shared, ni, nr)
 	}
 	defer seed.Wipe()
 	sa.m.logf("CFG", 1, "selected proposal: %s", sa.set.Proposal)

@@ -38,45 +38,18 @@ func (k *keys) wipe() {
 	k.out.Wipe()
 }
 
-// firstSeed is SKEYSEED of IKE_SA_INIT:
-//
-//	SKEYSEED = prf(Ni | Nr, g^ir)   RFC 7296 §2.14
-func firstSeed(p prf.Transform, ni, nr []byte, shared secret.Bytes) secret.Bytes {
-	return p.Sum(bytes.Join([][]byte{ni, nr}, nil), shared)
-}
-
-// rekeySeed is SKEYSEED of an IKE SA that takes over from another, with the PRF of the old one:
-//
-//	SKEYSEED = prf(SK_d (old), g^ir (new) | Ni | Nr)   RFC 7296 §2.18
-func rekeySeed(old *keys, ni, nr []byte, shared secret.Bytes) secret.Bytes {
-	return old.prf.Sum(old.d, shared, ni, nr)
-}
-
-// deriveKeys takes the seven secrets in their order:
-//
-//	{SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr} = prf+ (SKEYSEED, Ni | Nr | SPIi | SPIr)   RFC 7296 §2.14
+// deriveKeys takes the secrets of the IKE SA from its SKEYSEED and keys the ciphers of its messages.
 func (sa *ikeSA) deriveKeys(skeyseed secret.Bytes, ni, nr []byte) error {
-	p, encr, integ := *sa.set.PRF, sa.set.EncrKeyLen(), sa.set.IntegKeyLen()
-	seed := bytes.Join([][]byte{ni, nr, sa.spiI[:], sa.spiR[:]}, nil)
-	material := p.Plus(skeyseed, seed, 3*p.KeyLen+2*integ+2*encr)
-	defer material.Wipe()
-	rest := material
-	cut := func(n int) secret.Bytes {
-		piece := rest[:n].Clone()
-		rest = rest[n:]
-		return piece
-	}
-	k := &keys{prf: p, d: cut(p.KeyLen)}
-	ai, ar := cut(integ), cut(integ)
-	ei, er := cut(encr), cut(encr)
-	k.pi, k.pr = cut(p.KeyLen), cut(p.KeyLen)
-	defer wipeAll(ai, ar, ei, er)
+	p := *sa.set.PRF
+	d := p.IKEKeys(skeyseed, ni, nr, sa.spiI[:], sa.spiR[:], sa.set.IntegKeyLen(), sa.set.EncrKeyLen())
+	defer wipeAll(d.AI, d.AR, d.EI, d.ER)
+	k := &keys{prf: p, d: d.D, pi: d.PI, pr: d.PR}
 
-	fromInitiator, err := sa.set.NewCipher(ei, ai)
+	fromInitiator, err := sa.set.NewCipher(d.EI, d.AI)
 	if err != nil {
 		return err
 	}
-	fromResponder, err := sa.set.NewCipher(er, ar)
+	fromResponder, err := sa.set.NewCipher(d.ER, d.AR)
 	if err != nil {
 		return err
 	}
@@ -87,7 +60,7 @@ func (sa *ikeSA) deriveKeys(skeyseed secret.Bytes, ni, nr []byte) error {
 	k.ivs = wire.NewIVs(k.out, sa.m.env.Rand)
 	sa.keys = k
 	if sa.m.env.KeyLog {
-		sa.m.emit(core.IKEKeys{InitiatorSPI: sa.spiI, ResponderSPI: sa.spiR, EI: ei.Clone(), ER: er.Clone(), AI: ai.Clone(), AR: ar.Clone(), Suite: sa.set})
+		sa.m.emit(core.IKEKeys{InitiatorSPI: sa.spiI, ResponderSPI: sa.spiR, EI: d.EI.Clone(), ER: d.ER.Clone(), AI: d.AI.Clone(), AR: d.AR.Clone(), Suite: sa.set})
 	}
 	return nil
 }
@@ -113,14 +86,11 @@ type childKeys struct {
 	encrR, integR secret.Bytes
 }
 
-// deriveChild takes the keys of a Child SA: initiator's direction first, encryption before integrity.
-//
-//	KEYMAT = prf+(SK_d, [g^ir (new) |] Ni | Nr)   RFC 7296 §2.17
+// deriveChild takes the keys of a Child SA out of KEYMAT: initiator's direction first, encryption before integrity
+// (RFC 7296 §2.17).
 func (k *keys) deriveChild(set suite.Set, shared secret.Bytes, ni, nr []byte) childKeys {
 	encr, integ := set.EncrKeyLen(), set.IntegKeyLen()
-	seed := secret.Bytes(bytes.Join([][]byte{shared, ni, nr}, nil))
-	defer seed.Wipe()
-	material := k.prf.Plus(k.d, seed, 2*(encr+integ))
+	material := k.prf.KEYMAT(k.d, shared, ni, nr, 2*(encr+integ))
 	defer material.Wipe()
 	at := func(from, n int) secret.Bytes { return material[from : from+n].Clone() }
 	half := encr + integ
