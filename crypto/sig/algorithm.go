@@ -49,7 +49,7 @@ func ParseAlgorithm(id []byte) (Scheme, error) {
 		}
 		// "When any of these four object identifiers appears within an AlgorithmIdentifier, the parameters MUST be NULL.
 		// Implementations MUST accept the parameters being absent as well as present."  RFC 4055 §5
-		if bytes.Equal(parameters, rowParameters) || s.Key == RSA && len(parameters) == 0 {
+		if bytes.Equal(parameters, rowParameters) || len(parameters) == 0 {
 			return s, nil
 		}
 		return Scheme{}, fmt.Errorf("sig: %w: the parameters of %s are %x", ErrAlgorithm, s.Name, parameters)

@@ -275,6 +275,7 @@ func TestRefusesOtherEncodingsOfFixedECDSA(t *testing.T) {
 			slices.Concat(zero, good[n:]), slices.Concat(good[:n], zero), slices.Concat(zero, zero),
 			slices.Concat(order, good[n:]), slices.Concat(good[:n], order), slices.Concat(full, good[n:]), slices.Concat(good[:n], full),
 			slices.Concat(good[n:], good[:n]), slices.Concat([]byte{0}, good[:n], []byte{0}, good[n:]),
+			slices.Concat(good[:n], []byte{0}, good[n:]), slices.Concat(good[:n], make([]byte, n), good[n:]),
 		} {
 			if err := s.Verify(key.Public(), octets, bad); !errors.Is(err, ErrSignature) {
 				t.Errorf("%s verifies %x: %v", s, bad, err)
