@@ -3,6 +3,7 @@ package vici
 import (
 	"fmt"
 	"maps"
+	"runtime"
 	"runtime/metrics"
 	"slices"
 	"time"
@@ -34,7 +35,7 @@ func stats(c *call) *Message {
 	uptime.Add("since", s.Since.Local().Format("Jan 02 15:04:05 2006"))
 	workers := m.AddSection("workers")
 	workers.Addf("total", "%d", load.goroutines)
-	workers.Addf("idle", "%d", load.waiting)
+	workers.Addf("idle", "%d", load.goroutines-min(load.goroutines, load.running+load.runnable))
 	addPriorities(workers.AddSection("active"), load.running)
 	addPriorities(m.AddSection("queues"), load.runnable)
 	m.Addf("scheduled", "%d", s.Scheduled)
@@ -92,17 +93,16 @@ func spell(d time.Duration) string {
 
 // load is what the Go runtime tells of itself.
 type load struct {
-	goroutines, waiting, running, runnable uint64
-	heapBytes, heapObjects, heapLive       uint64
+	goroutines, running, runnable    uint64
+	heapBytes, heapObjects, heapLive uint64
 }
 
 // runtimeLoad reads the runtime's metrics; one that this Go does not have is 0.
 func runtimeLoad() load {
-	var l load
-	into := []*uint64{&l.goroutines, &l.waiting, &l.running, &l.runnable, &l.heapBytes, &l.heapObjects, &l.heapLive}
+	// Those of the runtime itself, which come with the first garbage collection, are none of ours.
+	l := load{goroutines: uint64(runtime.NumGoroutine())}
+	into := []*uint64{&l.running, &l.runnable, &l.heapBytes, &l.heapObjects, &l.heapLive}
 	samples := []metrics.Sample{
-		{Name: "/sched/goroutines:goroutines"},
-		{Name: "/sched/goroutines/waiting:goroutines"},
 		{Name: "/sched/goroutines/running:goroutines"},
 		{Name: "/sched/goroutines/runnable:goroutines"},
 		{Name: "/memory/classes/heap/objects:bytes"},
