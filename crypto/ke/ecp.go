@@ -35,6 +35,7 @@ func (w weierstrass) newKey(rand io.Reader) (d secret.Bytes, public []byte, err 
 	c := w.curve()
 	d, err = draw(w.name, rand, c.n.Size(), 0xff, func(d secret.Bytes) bool {
 		z := c.n.NewNat()
+		defer clear(z)
 		return c.n.SetBytes(z, d) && !montgomery.IsZero(z)
 	})
 	if err != nil {

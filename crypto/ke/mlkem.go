@@ -30,9 +30,9 @@ type decapsulator interface {
 }
 
 var (
-	mlkem512K  = mlkem{name: "ML_KEM_512", scheme: mlkem512.Scheme(), newKey: newMLKEM512}
-	mlkem768K  = mlkem{name: "ML_KEM_768", scheme: mlkem768.Scheme(), newKey: newMLKEM768}
-	mlkem1024K = mlkem{name: "ML_KEM_1024", scheme: mlkem1024.Scheme(), newKey: newMLKEM1024}
+	kem512  = mlkem{name: "ML_KEM_512", scheme: mlkem512.Scheme(), newKey: newMLKEM512}
+	kem768  = mlkem{name: "ML_KEM_768", scheme: mlkem768.Scheme(), newKey: newMLKEM768}
+	kem1024 = mlkem{name: "ML_KEM_1024", scheme: mlkem1024.Scheme(), newKey: newMLKEM1024}
 )
 
 func newMLKEM768(seed []byte) (decapsulator, []byte, error) {

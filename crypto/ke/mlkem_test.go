@@ -83,14 +83,14 @@ type mlkem2 struct {
 }
 
 var (
-	second768 = mlkem2{mlkem768K, func(public, random []byte) ([]byte, []byte, error) {
+	second768 = mlkem2{kem768, func(public, random []byte) ([]byte, []byte, error) {
 		key, err := stdlib.NewEncapsulationKey768(public)
 		if err != nil {
 			return nil, nil, err
 		}
 		return mlkemtest.Encapsulate768(key, random)
 	}}
-	second1024 = mlkem2{mlkem1024K, func(public, random []byte) ([]byte, []byte, error) {
+	second1024 = mlkem2{kem1024, func(public, random []byte) ([]byte, []byte, error) {
 		key, err := stdlib.NewEncapsulationKey1024(public)
 		if err != nil {
 			return nil, nil, err

@@ -88,7 +88,12 @@ func (f *primeField) exponent(x secret.Bytes) bool {
 	for _, b := range x {
 		all |= b
 	}
-	return all != 0 && (f.q == nil || f.q.SetBytes(f.q.NewNat(), x))
+	if f.q == nil || all == 0 {
+		return all != 0
+	}
+	z := f.q.NewNat()
+	defer clear(z)
+	return f.q.SetBytes(z, x)
 }
 
 // parse reads a public value and checks it.

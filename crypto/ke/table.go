@@ -68,13 +68,13 @@ var Transforms = []Transform{
 	// cannot be fragmented by IKE, a datagram that IP fragments.
 	{ID: 35, Name: "ML_KEM_512", Keywords: []string{"mlkem512"},
 		PublicLen: 800, ReplyLen: 768, SharedLen: 32, Strength: 128, RFC: "draft-ietf-ipsecme-ikev2-mlkem-09",
-		Status: status.Default, Named: true, Initiate: mlkem512K.initiate, Respond: mlkem512K.respond},
+		Status: status.Default, Named: true, Initiate: kem512.initiate, Respond: kem512.respond},
 	{ID: 36, Name: "ML_KEM_768", Keywords: []string{"mlkem768"},
 		PublicLen: 1184, ReplyLen: 1088, SharedLen: 32, Strength: 192, RFC: "draft-ietf-ipsecme-ikev2-mlkem-09",
-		Status: status.Default, Named: true, Initiate: mlkem768K.initiate, Respond: mlkem768K.respond},
+		Status: status.Default, Named: true, Initiate: kem768.initiate, Respond: kem768.respond},
 	{ID: 37, Name: "ML_KEM_1024", Keywords: []string{"mlkem1024"},
 		PublicLen: 1568, ReplyLen: 1568, SharedLen: 32, Strength: 256, RFC: "draft-ietf-ipsecme-ikev2-mlkem-09",
-		Status: status.Default, Named: true, Initiate: mlkem1024K.initiate, Respond: mlkem1024K.respond},
+		Status: status.Default, Named: true, Initiate: kem1024.initiate, Respond: kem1024.respond},
 
 	// For peers that can do nothing better.
 	{ID: 5, IKEv1: 5, Name: "MODP_1536", Keywords: []string{"modp1536"},

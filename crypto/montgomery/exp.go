@@ -1,6 +1,9 @@
 package montgomery
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // windowBits is how many bits of an exponent one multiplication takes care of.
 const windowBits = 4
@@ -8,7 +11,7 @@ const windowBits = 4
 // Exp sets z to x^e, e being octets in network order. z and x may be the same.
 func (m *Modulus) Exp(z, x Nat, e []byte) {
 	table := m.powers(x)
-	acc, factor := append(m.NewNat()[:0], m.one...), m.NewNat()
+	acc, factor := slices.Clone(m.one), m.NewNat()
 	for _, octet := range e {
 		for _, window := range [2]byte{octet >> windowBits, octet & (1<<windowBits - 1)} {
 			for range windowBits {

@@ -12,6 +12,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"slices"
 )
 
 // maxLimbs is the length of the largest modulus: 8192 bits.
@@ -62,7 +63,7 @@ func (m *Modulus) powersOfTwo() (r, rr Nat) {
 	x[0] = 1
 	for i := range 128 * len(m.m) {
 		if i == 64*len(m.m) {
-			r = append(Nat(nil), x...)
+			r = slices.Clone(x)
 		}
 		m.Add(x, x, x)
 	}
@@ -87,13 +88,14 @@ func (m *Modulus) SetBytes(z Nat, octets []byte) bool {
 	if len(octets) != m.size {
 		return false
 	}
-	x := m.NewNat()
+	x, difference := m.NewNat(), m.NewNat()
+	defer clear(x)
+	defer clear(difference)
 	x.read(octets)
-	if m.sub(m.NewNat(), x) == 0 {
+	if m.sub(difference, x) == 0 {
 		return false
 	}
 	m.Mul(z, x, m.rr)
-	clear(x)
 	return true
 }
 
