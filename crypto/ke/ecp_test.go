@@ -121,15 +121,15 @@ func agreeWith(t *testing.T, g weierstrass, params curveParams, d []byte, peer *
 	}
 }
 
-// Private keys at the edges: 0 and n are none, 1 to 17 and n-17 to n-1 have the most zeros and ones in their windows and meet
-// equal, opposite and infinite points on the way.
+// Private keys at the edges: 0 and n are none; the others have the most zeros and ones in their windows and meet equal, opposite
+// and infinite points on the way.
 func TestCurvesAgainstMathBigAtTheEdges(t *testing.T) {
 	for _, c := range ecps {
 		t.Run(c.group.name, func(t *testing.T) {
 			t.Parallel()
 			s, _ := newSlow(c.params)
 			size := len(c.params.n) / 2
-			for i := range int64(18) {
+			for _, i := range []int64{0, 1, 2, 15, 16, 17} {
 				low := big.NewInt(i)
 				high := new(big.Int).Sub(s.n, low)
 				agreeWith(t, c.group, c.params, low.FillBytes(make([]byte, size)), new(big.Int).Sub(s.n, big.NewInt(i+1)))
