@@ -3,7 +3,6 @@ module github.com/goswan/goswan
 go 1.26.0
 
 require (
-	filippo.io/bigmod v0.1.0
 	github.com/cloudflare/circl v1.6.4
 	github.com/coreos/go-systemd/v22 v22.7.0
 	github.com/gaissmai/bart v0.30.0

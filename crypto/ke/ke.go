@@ -22,6 +22,7 @@ import (
 // Transform is one row: an IANA "Transform Type 4 - Key Exchange Method Transform ID".
 type Transform struct {
 	ID        uint16
+	IKEv1     uint16   // the IKEv1 "Group Description" value, RFC 2409 Appendix A; 0: IKEv1 has none
 	Name      string   // as strongSwan logs it, "CURVE_25519"
 	Keywords  []string // the first is the one we write
 	PublicLen int      // octets of the initiator's Key Exchange Data
@@ -30,6 +31,7 @@ type Transform struct {
 	Strength  int      // bits of security
 	RFC       string   // where its use in IKE is specified
 	Status    status.Status
+	Named     bool   // of a Default row: sound, but used only when it is named; the proposal `default` stays short
 	Why       string // of a refused or legacy row: why
 
 	// Initiate makes the initiator's key pair from octets of rand alone: the same octets, the same key.
@@ -72,7 +74,12 @@ func Lookup(id uint16) (*Transform, bool) {
 	return nil, false
 }
 
+// errPublic is ErrPublicValue with what is wrong with it.
+func errPublic(name, wrong string) error {
+	return fmt.Errorf("ke: %s: %w: %s", name, ErrPublicValue, wrong)
+}
+
 // errLength is ErrPublicValue for Key Exchange Data of the wrong length.
 func errLength(name string, got, want int) error {
-	return fmt.Errorf("ke: %s: %w: it has %d octets, not %d", name, ErrPublicValue, got, want)
+	return errPublic(name, fmt.Sprintf("it has %d octets, not %d", got, want))
 }

@@ -2,64 +2,19 @@ package ke
 
 import (
 	"bytes"
-	"encoding/hex"
+	"crypto/ecdh"
 	"errors"
 	"io"
-	"math/big"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"testing"
 
-	"filippo.io/bigmod"
+	"github.com/cloudflare/circl/dh/x448"
+
+	"github.com/goswan/goswan/crypto/montgomery"
+	"github.com/goswan/goswan/crypto/secret"
+	"github.com/goswan/goswan/crypto/status"
 )
-
-// curveVectors are published known answers: both private keys, both public values, the shared secret.
-var curveVectors = []struct {
-	source                                               string
-	id                                                   uint16
-	privateI, publicI, privateR, publicR, sharedSecretIR string
-}{
-	{"RFC 7748 §6.1", 31,
-		"77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a",
-		"8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a",
-		"5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb",
-		"de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f",
-		"4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742"},
-	{"RFC 5903 §8.1", 19,
-		"C88F01F510D9AC3F70A292DAA2316DE544E9AAB8AFE84049C62A9C57862D1433",
-		"DAD0B65394221CF9B051E1FECA5787D098DFE637FC90B9EF945D0C3772581180" +
-			"5271A0461CDB8252D61F1C456FA3E59AB1F45B33ACCF5F58389E0577B8990BB3",
-		"C6EF9C5D78AE012A011164ACB397CE2088685D8F06BF9BE0B283AB46476BEE53",
-		"D12DFB5289C8D4F81208B70270398C342296970A0BCCB74C736FC7554494BF63" +
-			"56FBF3CA366CC23E8157854C13C58D6AAC23F046ADA30F8353E74F33039872AB",
-		"D6840F6B42F6EDAFD13116E0E12565202FEF8E9ECE7DCE03812464D04B9442DE"},
-	{"RFC 5903 §8.2", 20,
-		"099F3C7034D4A2C699884D73A375A67F7624EF7C6B3C0F160647B67414DCE655E35B538041E649EE3FAEF896783AB194",
-		"667842D7D180AC2CDE6F74F37551F55755C7645C20EF73E31634FE72B4C55EE6DE3AC808ACB4BDB4C88732AEE95F41AA" +
-			"9482ED1FC0EEB9CAFC4984625CCFC23F65032149E0E144ADA024181535A0F38EEB9FCFF3C2C947DAE69B4C634573A81C",
-		"41CB0779B4BDB85D47846725FBEC3C9430FAB46CC8DC5060855CC9BDA0AA2942E0308312916B8ED2960E4BD55A7448FC",
-		"E558DBEF53EECDE3D3FCCFC1AEA08A89A987475D12FD950D83CFA41732BC509D0D1AC43A0336DEF96FDA41D0774A3571" +
-			"DCFBEC7AACF3196472169E838430367F66EEBE3C6E70C416DD5F0C68759DD1FFF83FA40142209DFF5EAAD96DB9E6386C",
-		"11187331C279962D93D604243FD592CB9D0A926F422E47187521287E7156C5C4D603135569B9E9D09CF5D4A270F59746"},
-	{"RFC 5903 §8.3", 21,
-		"0037ADE9319A89F4DABDB3EF411AACCCA5123C61ACAB57B5393DCE47608172A095AA85A30FE1C2952C6771D937BA9777F5957B2639BAB072462F68C27A57382D4A52",
-		"0015417E84DBF28C0AD3C278713349DC7DF153C897A1891BD98BAB4357C9ECBEE1E3BF42E00B8E380AEAE57C2D107564941885942AF5A7F4601723C4195D176CED3E" +
-			"017CAE20B6641D2EEB695786D8C946146239D099E18E1D5A514C739D7CB4A10AD8A788015AC405D7799DC75E7B7D5B6CF2261A6A7F1507438BF01BEB6CA3926F9582",
-		"0145BA99A847AF43793FDD0E872E7CDFA16BE30FDC780F97BCCC3F078380201E9C677D600B343757A3BDBF2A3163E4C2F869CCA7458AA4A4EFFC311F5CB151685EB9",
-		"00D0B3975AC4B799F5BEA16D5E13E9AF971D5E9B984C9F39728B5E5739735A219B97C356436ADC6E95BB0352F6BE64A6C2912D4EF2D0433CED2B6171640012D9460F" +
-			"015C68226383956E3BD066E797B623C27CE0EAC2F551A10C2C724D9852077B87220B6536C5C408A1D2AEBB8E86D678AE49CB57091F4732296579AB44FCD17F0FC56A",
-		"01144C7D79AE6956BC8EDB8E7C787C4521CB086FA64407F97894E5E6B2D79B04D1427E73CA4BAA240A34786859810C06B3C715A3A8CC3151F2BEE417996D19F3DDEA"},
-}
-
-func unhex(t *testing.T, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatalf("the test's own hex %q: %v", s, err)
-	}
-	return b
-}
 
 func row(t *testing.T, id uint16) *Transform {
 	t.Helper()
@@ -70,148 +25,13 @@ func row(t *testing.T, id uint16) *Transform {
 	return r
 }
 
-func initiate(t *testing.T, r *Transform, rand io.Reader) Initiator {
+func initiateRow(t *testing.T, r *Transform, rand io.Reader) Initiator {
 	t.Helper()
 	i, err := r.Initiate(rand)
 	if err != nil {
 		t.Fatalf("%s: %v", r.Name, err)
 	}
 	return i
-}
-
-func TestPublishedVectorsOfCurves(t *testing.T) {
-	for _, v := range curveVectors {
-		r := row(t, v.id)
-		i := initiate(t, r, bytes.NewReader(unhex(t, v.privateI)))
-		if !bytes.Equal(i.Public(), unhex(t, v.publicI)) {
-			t.Errorf("%s: the initiator of %s publishes %x", r.Name, v.source, i.Public())
-		}
-		public, k, err := r.Respond(bytes.NewReader(unhex(t, v.privateR)), i.Public())
-		if err != nil {
-			t.Fatalf("%s: %v", r.Name, err)
-		}
-		if !bytes.Equal(public, unhex(t, v.publicR)) {
-			t.Errorf("%s: the responder of %s publishes %x", r.Name, v.source, public)
-		}
-		if want := unhex(t, v.sharedSecretIR); !bytes.Equal(k, want) {
-			t.Errorf("%s: the responder's shared secret is not that of %s", r.Name, v.source)
-		}
-		if k, err := i.Finish(public); err != nil || !bytes.Equal(k, unhex(t, v.sharedSecretIR)) {
-			t.Errorf("%s: the initiator's shared secret is not that of %s (%v)", r.Name, v.source, err)
-		}
-	}
-}
-
-var groups = map[string]modp{"MODP_2048": modp2048, "MODP_3072": modp3072, "MODP_4096": modp4096}
-
-// modpVector is one block of testdata/modp.txt.
-type modpVector struct {
-	source, group string
-	values        map[string]string
-}
-
-func modpVectors(t *testing.T) []modpVector {
-	t.Helper()
-	file, err := os.ReadFile("testdata/modp.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out []modpVector
-	name := ""
-	for line := range strings.Lines(string(file)) {
-		f := strings.Fields(line)
-		switch {
-		case len(f) == 0 || f[0] == "#":
-		case f[0] == "source":
-			out = append(out, modpVector{f[1], f[2], map[string]string{}})
-		case strings.HasPrefix(line, " "):
-			out[len(out)-1].values[name] += f[0]
-		default:
-			name = f[0]
-		}
-	}
-	return out
-}
-
-func TestPublishedVectorsOfMODP(t *testing.T) {
-	for _, v := range modpVectors(t) {
-		g := groups[v.group]
-		value := func(name string) []byte { return unhex(t, v.values[name]) }
-		two := bigmod.NewNat().SetUint(2).ExpandFor(g.p())
-		for _, side := range []string{"i", "r"} {
-			if v.values["private_"+side] == "" {
-				continue
-			}
-			if got := g.power(two, value("private_"+side)); !bytes.Equal(got, value("public_"+side)) {
-				t.Errorf("%s: 2^%s is not what %s has", v.group, side, v.source)
-			}
-			if v.values["shared"] == "" {
-				continue
-			}
-			peer := map[string]string{"i": "r", "r": "i"}[side]
-			if k, err := g.shared(value("private_"+side), value("public_"+peer)); err != nil || !bytes.Equal(k, value("shared")) {
-				t.Errorf("%s: the shared secret of side %s is not what %s has (%v)", v.group, side, v.source, err)
-			}
-		}
-	}
-}
-
-func TestEveryUsableRowHasAVector(t *testing.T) {
-	have := map[string]bool{}
-	for _, v := range curveVectors {
-		have[row(t, v.id).Name] = true
-	}
-	for _, v := range modpVectors(t) {
-		have[v.group] = have[v.group] || v.values["shared"] != ""
-	}
-	for _, r := range Transforms {
-		if r.Status.Usable() && !have[r.Name] {
-			t.Errorf("%s has no published vector", r.Name)
-		}
-	}
-}
-
-// The primes come from pi, so that no digit of them rests on trust: RFC 3526 gives each as
-// 2^n - 2^(n-64) - 1 + 2^64 * ([2^(n-130) pi] + k), and says that (p-1)/2 is prime.
-func TestPrimesOfRFC3526(t *testing.T) {
-	for _, c := range []struct {
-		group modp
-		n     uint
-		k     int64
-	}{{modp2048, 2048, 124476}, {modp3072, 3072, 1690314}, {modp4096, 4096, 240904}} {
-		one := big.NewInt(1)
-		want := new(big.Int).Lsh(one, c.n)
-		want.Sub(want, new(big.Int).Lsh(one, c.n-64))
-		want.Sub(want, one)
-		middle := new(big.Int).Add(pi(c.n-130), big.NewInt(c.k))
-		want.Add(want, middle.Lsh(middle, 64))
-		m := c.group.p()
-		p := new(big.Int).SetBytes(m.Nat().Bytes(m))
-		if p.Cmp(want) != 0 {
-			t.Errorf("the prime of %s is not that of its formula", c.group.name)
-		}
-		if q := new(big.Int).Rsh(p, 1); !p.ProbablyPrime(2) || !q.ProbablyPrime(2) {
-			t.Errorf("the prime of %s is not a safe prime", c.group.name)
-		}
-	}
-}
-
-// pi returns the integer part of 2^n pi, by Machin's formula: pi/4 = 4 arctan(1/5) - arctan(1/239).
-func pi(n uint) *big.Int {
-	const guard = 64
-	unit := new(big.Int).Lsh(big.NewInt(1), n+guard)
-	arctan := func(x int64) *big.Int {
-		term := new(big.Int).Quo(unit, big.NewInt(x))
-		sum := new(big.Int).Set(term)
-		for k := int64(3); term.Sign() != 0; k += 2 {
-			term.Quo(term, big.NewInt(-x*x))
-			sum.Add(sum, new(big.Int).Quo(term, big.NewInt(k)))
-		}
-		return sum
-	}
-	sum := arctan(5)
-	sum.Lsh(sum, 2).Sub(sum, arctan(239)).Lsh(sum, 2)
-	return sum.Rsh(sum, guard)
 }
 
 // seeded is a deterministic source for a test.
@@ -230,7 +50,7 @@ func TestConformance(t *testing.T) {
 		}
 		t.Run(r.Name, func(t *testing.T) {
 			t.Parallel()
-			i := initiate(t, r, seeded(1))
+			i := initiateRow(t, r, seeded(1))
 			if len(i.Public()) != r.PublicLen {
 				t.Errorf("the initiator's value has %d octets, the row says %d", len(i.Public()), r.PublicLen)
 			}
@@ -258,7 +78,7 @@ func TestConformance(t *testing.T) {
 }
 
 func sameOctetsSameKey(t *testing.T, r *Transform, i Initiator, reply []byte) {
-	if again := initiate(t, r, seeded(1)); !bytes.Equal(again.Public(), i.Public()) {
+	if again := initiateRow(t, r, seeded(1)); !bytes.Equal(again.Public(), i.Public()) {
 		t.Error("the same octets of randomness make another initiator")
 	}
 	if again, _, err := r.Respond(seeded(2), i.Public()); err != nil || !bytes.Equal(again, reply) {
@@ -267,7 +87,7 @@ func sameOctetsSameKey(t *testing.T, r *Transform, i Initiator, reply []byte) {
 }
 
 func differentOctetsDifferentKey(t *testing.T, r *Transform, i Initiator) {
-	if other := initiate(t, r, seeded(3)); bytes.Equal(other.Public(), i.Public()) {
+	if other := initiateRow(t, r, seeded(3)); bytes.Equal(other.Public(), i.Public()) {
 		t.Error("other octets of randomness make the same initiator")
 	}
 }
@@ -295,6 +115,7 @@ func (s stuck) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// badSources are those that end, and those whose octets make no key however often they are drawn.
 func badSources(t *testing.T, r *Transform, i Initiator) {
 	if _, err := r.Initiate(bytes.NewReader([]byte{1})); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("the initiator makes a key of one octet: %v", err)
@@ -302,8 +123,8 @@ func badSources(t *testing.T, r *Transform, i Initiator) {
 	if _, _, err := r.Respond(bytes.NewReader(nil), i.Public()); !errors.Is(err, io.EOF) {
 		t.Errorf("the responder makes a key of nothing: %v", err)
 	}
-	if r.Name == "CURVE_25519" {
-		return // every 32 octets are a key: RFC 7748 §5
+	if strings.HasPrefix(r.Name, "CURVE_") || strings.HasPrefix(r.Name, "ML_KEM_") {
+		return // any octets are a key: RFC 7748 §5, FIPS 203
 	}
 	if _, err := r.Initiate(stuck(0)); !errors.Is(err, ErrRandom) {
 		t.Errorf("the initiator makes a key of zeros: %v", err)
@@ -313,43 +134,13 @@ func badSources(t *testing.T, r *Transform, i Initiator) {
 	}
 }
 
-// RFC 6989 §2.1: 1 < r < p-1.
-func TestMODPRefusesPublicValuesOutOfRange(t *testing.T) {
-	for _, r := range Transforms {
-		g, ok := groups[r.Name]
-		if !ok {
-			continue
-		}
-		m := g.p()
-		p := new(big.Int).SetBytes(m.Nat().Bytes(m))
-		plus := func(d int64) []byte {
-			return new(big.Int).Add(p, big.NewInt(d)).FillBytes(make([]byte, r.PublicLen))
-		}
-		at := func(v int64) []byte { return big.NewInt(v).FillBytes(make([]byte, r.PublicLen)) }
-		for _, c := range []struct {
-			what  string
-			value []byte
-			good  bool
-		}{
-			{"0", at(0), false}, {"1", at(1), false}, {"2", at(2), true}, {"p-2", plus(-2), true}, {"p-1", plus(-1), false},
-			{"p", plus(0), false}, {"p+1", plus(1), false}, {"all ones", bytes.Repeat([]byte{0xff}, r.PublicLen), false},
-		} {
-			_, k, err := r.Respond(seeded(5), c.value)
-			if c.good != (err == nil) || err != nil && !errors.Is(err, ErrPublicValue) {
-				t.Errorf("%s: the public value %s gives the error %v, taken is to be %v", r.Name, c.what, err, c.good)
-			}
-			if err != nil && k != nil {
-				t.Errorf("%s: the refused public value %s gives a secret", r.Name, c.what)
-			}
-		}
-	}
-}
-
 // RFC 6989 §2.3: the point is on the curve and its coordinates are below p.
 func TestCurvesRefusePointsThatAreNone(t *testing.T) {
-	for _, id := range []uint16{19, 20, 21} {
-		r := row(t, id)
-		i := initiate(t, r, seeded(6))
+	for _, r := range Transforms {
+		if !strings.HasPrefix(r.Name, "ECP_") {
+			continue
+		}
+		i := initiateRow(t, &r, seeded(6))
 		off := bytes.Clone(i.Public())
 		off[len(off)-1] ^= 1
 		for what, value := range map[string][]byte{
@@ -365,43 +156,64 @@ func TestCurvesRefusePointsThatAreNone(t *testing.T) {
 	}
 }
 
-// The points of small order of Curve25519, whose shared secret is zero with every private key: RFC 7748 §6.1.
-func TestX25519RefusesPointsOfSmallOrder(t *testing.T) {
-	r := row(t, 31)
-	for _, point := range []string{
-		"0000000000000000000000000000000000000000000000000000000000000000",
-		"0100000000000000000000000000000000000000000000000000000000000000",
-		"e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
-		"5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
-		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-		"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+// The points of small order, whose shared secret is zero with every private key: RFC 7748 §6.1 and §6.2.
+func TestMontgomeryCurvesRefusePointsOfSmallOrder(t *testing.T) {
+	for id, points := range map[uint16][]string{
+		31: {
+			"0000000000000000000000000000000000000000000000000000000000000000",
+			"0100000000000000000000000000000000000000000000000000000000000000",
+			"e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+			"5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+			"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+			"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+			"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		},
+		// 0, 1 and p-1, and the first two again as p and p+1, p being 2^448 - 2^224 - 1.
+		32: {
+			strings.Repeat("00", 56),
+			"01" + strings.Repeat("00", 55),
+			"fe" + strings.Repeat("ff", 27) + "fe" + strings.Repeat("ff", 27),
+			"ff" + strings.Repeat("ff", 27) + "fe" + strings.Repeat("ff", 27),
+			strings.Repeat("00", 28) + strings.Repeat("ff", 28),
+		},
 	} {
-		if _, _, err := r.Respond(seeded(8), unhex(t, point)); !errors.Is(err, ErrPublicValue) {
-			t.Errorf("the responder takes %s: %v", point, err)
+		r := row(t, id)
+		i := initiateRow(t, r, seeded(8))
+		for _, point := range points {
+			if _, _, err := r.Respond(seeded(8), unhex(point)); !errors.Is(err, ErrPublicValue) {
+				t.Errorf("%s: the responder takes %s: %v", r.Name, point, err)
+			}
+			if _, err := i.Finish(unhex(point)); !errors.Is(err, ErrPublicValue) {
+				t.Errorf("%s: the initiator takes %s: %v", r.Name, point, err)
+			}
 		}
 	}
 }
 
-// math/big is not constant time but it is another implementation.
-func TestMODPAgainstMathBig(t *testing.T) {
+// The keys that we hold ourselves are overwritten when they are wiped.
+func TestWipeOverwrites(t *testing.T) {
+	overwritten := func(name string, key []byte, i Initiator) {
+		if bytes.Equal(key, make([]byte, len(key))) {
+			t.Fatalf("%s: the key is zero before it is wiped", name)
+		}
+		if i.Wipe(); !bytes.Equal(key, make([]byte, len(key))) {
+			t.Errorf("%s: Wipe leaves the private key in memory", name)
+		}
+	}
 	for _, r := range Transforms {
-		g, ok := groups[r.Name]
-		if !ok {
+		if !r.Status.Usable() {
 			continue
 		}
-		octets := make([]byte, g.expLen)
-		_, _ = seeded(9).Read(octets)
-		m := g.p()
-		p := new(big.Int).SetBytes(m.Nat().Bytes(m))
-		want := new(big.Int).Exp(big.NewInt(2), new(big.Int).SetBytes(octets), p).FillBytes(make([]byte, r.PublicLen))
-		i := initiate(t, &r, seeded(9))
-		if !bytes.Equal(i.Public(), want) {
-			t.Errorf("%s: the public value differs from the one of math/big", r.Name)
-		}
-		// RFC 3526 §8, the larger estimate of the exponent's size.
-		if bits := map[string]int{"MODP_2048": 320, "MODP_3072": 420, "MODP_4096": 480}[r.Name]; 8*g.expLen < bits {
-			t.Errorf("%s: the private exponent has %d bits, want at least %d", r.Name, 8*g.expLen, bits)
+		switch i := initiateRow(t, &r, seeded(11)).(type) {
+		case *initiator[secret.Bytes, montgomery.Nat]:
+			overwritten(r.Name, i.key, i)
+		case *initiator[secret.Bytes, *point]:
+			overwritten(r.Name, i.key, i)
+		case *initiator[*x448.Key, *x448.Key]:
+			overwritten(r.Name, i.key[:], i)
+		case *initiator[*ecdh.PrivateKey, *ecdh.PublicKey], *mlkemInitiator: // the libraries' own
+		default:
+			t.Errorf("%s: nothing is known of the keys of a %T", r.Name, i)
 		}
 	}
 }
@@ -418,6 +230,15 @@ func TestRowsAreUnique(t *testing.T) {
 				t.Errorf("two rows have the keyword %q", w)
 			}
 			words[w] = true
+		}
+		if r.IKEv1 != 0 && r.IKEv1 != r.ID {
+			t.Errorf("%s: IKEv1's Group Description %d is not the Transform ID %d", r.Name, r.IKEv1, r.ID)
+		}
+		if weak := r.Status == status.Legacy || r.Status == status.Refused; weak != (r.Why != "") {
+			t.Errorf("%s is %s, and the reason is %q", r.Name, r.Status, r.Why)
+		}
+		if r.Named && r.Status != status.Default {
+			t.Errorf("%s is %s, and Named is for sound rows", r.Name, r.Status)
 		}
 		if usable := r.Status.Usable(); usable != (r.Initiate != nil) || usable != (r.Respond != nil) {
 			t.Errorf("%s is %s, which does not fit its functions", r.Name, r.Status)

@@ -11,7 +11,8 @@ import (
 // Default returns what the keyword `default` stands for, by strongSwan's rule: a proposal with combined-mode encryption
 // and one with encryption and integrity apart, which for IKE comes first and for ESP last; the ESP proposals without
 // key exchange (a rekeyed Child SA takes its keys from the IKE SA), without extended sequence numbers, and of the
-// combined modes with AES-GCM alone. For AH there is one proposal. Only rows of status Default are in it.
+// combined modes with AES-GCM alone. For AH there is one proposal. Only rows of status Default are in it, and of
+// the key exchanges those that need not be named.
 func Default(p Protocol) []Proposal {
 	switch p {
 	case IKE:
@@ -39,7 +40,7 @@ func defaultIKE(combined bool) Proposal {
 		}
 	}
 	for _, r := range ke.Transforms {
-		if r.Status == status.Default {
+		if r.Status == status.Default && !r.Named {
 			p.Transforms = append(p.Transforms, Transform{Type: KE, ID: r.ID})
 		}
 	}

@@ -169,7 +169,7 @@ func TestSelectOnRandomProposals(t *testing.T) {
 }
 
 func TestNearest(t *testing.T) {
-	unimplemented := Transform{Type: KE, ID: 2}
+	unimplemented := Transform{Type: KE, ID: 33}
 	for _, c := range []struct {
 		name              string
 		offered, accepted []Proposal
@@ -184,9 +184,9 @@ func TestNearest(t *testing.T) {
 		{"what is accepted stays", offer(t, IKE, "aes128-aes256-sha1-sha256-prfsha256-x25519"), offer(t, IKE, "aes256-sha256-ecp256"), []TransformType{KE}, "aes256-sha256-x25519", "no KE in common"},
 		{"sound before legacy", offer(t, ESP, "aes128-sha1-sha512"), offer(t, ESP, "aes128-sha256"), []TransformType{INTEG}, "aes128-sha512", "add `aes128-sha512`"},
 		{"a group of another version", raw(IKE, tAES256, tSHA1, Transform{Type: PRF, ID: 2}, unimplemented), offer(t, IKE, "aes256-sha1-modp2048"), []TransformType{KE}, "",
-			"; they have no KE in common; MODP_1024 is not implemented in this version"},
-		{"a group that is refused", raw(IKE, tAES256, tSHA1, Transform{Type: PRF, ID: 2}, Transform{Type: KE, ID: 1}), offer(t, IKE, "aes256-sha1-modp2048"), []TransformType{KE}, "",
-			"; MODP_768 is refused: discrete logarithms"},
+			"; they have no KE in common; GOST3410_256 is not implemented in this version"},
+		{"a group that is refused", raw(IKE, tAES256, tSHA1, Transform{Type: PRF, ID: 2}, Transform{Type: KE, ID: 1024}), offer(t, IKE, "aes256-sha1-modp2048"), []TransformType{KE}, "",
+			"; MODP_NULL is refused: it is no key exchange"},
 		{"PFS wanted here", offer(t, ESP, "aes256gcm16"), offer(t, ESP, "aes256gcm16-x25519"), []TransformType{KE}, "aes256gcm16", "add `aes256gcm16` to `esp_proposals`"},
 		{"PFS wanted there", offer(t, ESP, "aes256gcm16-x25519"), offer(t, ESP, "aes256gcm16"), []TransformType{KE}, "aes256gcm16-x25519", "no KE in common"},
 		{"ESN", offer(t, ESP, "aes256gcm16-esn"), offer(t, ESP, "aes256gcm16"), []TransformType{ESN}, "aes256gcm16-esn", "no ESN in common"},
