@@ -157,6 +157,7 @@ var charonSettings = []key[Charon]{
 	{"retransmit_limit", seconds(func(c *Charon) *time.Duration { return &c.RetransmitLimit }, 0)},
 	{"keep_alive", seconds(func(c *Charon) *time.Duration { return &c.KeepAlive }, 0)},
 	{"half_open_timeout", seconds(func(c *Charon) *time.Duration { return &c.HalfOpenTimeout }, time.Second)},
+	{"fragment_size", readFragmentSize},
 	{"delete_rekeyed_delay", seconds(func(c *Charon) *time.Duration { return &c.DeleteRekeyedDelay }, 0)},
 	{"close_ike_on_child_failure", boolean(func(c *Charon) *bool { return &c.CloseIKEOnChildFailure })},
 	{"make_before_break", boolean(func(c *Charon) *bool { return &c.MakeBeforeBreak })},
@@ -266,6 +267,19 @@ func readRetransmitBase(c *Charon, v settings.Value) error {
 		return bad("write the factor between one retransmission and the next, as in 1.8", "%q is not a number from 1 to 100", v.Text)
 	}
 	c.RetransmitBase = base
+	return nil
+}
+
+// leastFragment is what leaves some room behind the headers of every suite.
+const leastFragment = 256
+
+func readFragmentSize(c *Charon, v settings.Value) error {
+	n, err := parseNumber(v.Text)
+	if err != nil || n > math.MaxUint16 || n != 0 && n < leastFragment {
+		return bad(fmt.Sprintf("write the octets of an IP datagram, %d to %d, or 0 for what every path takes", leastFragment, math.MaxUint16),
+			"%q is not a size that %s can have", v.Text, v.Key)
+	}
+	c.FragmentSize = int(n)
 	return nil
 }
 

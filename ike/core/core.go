@@ -84,7 +84,7 @@ type Settings struct {
 	KeepAlive              time.Duration // NAT keepalive interval; 0 off (keep_alive)
 	HalfOpenTimeout        time.Duration // an IKE SA must be established within (half_open_timeout)
 	DeleteRekeyedDelay     time.Duration // keep the inbound SA after a rekey for packets under way (delete_rekeyed_delay)
-	FragmentSize           int           // largest IP datagram an IKE message is sent in; 0: 1280 (fragment_size)
+	FragmentSize           int           // largest IP datagram an IKE message is sent in; 0: 576 for IPv4, 1280 for IPv6 (fragment_size)
 	CloseIKEOnChildFailure bool          // close the IKE SA when its first Child SA fails (close_ike_on_child_failure)
 	MakeBeforeBreak        bool          // reauthentication (make_before_break)
 	MaxIKEv1Exchanges      int

@@ -158,21 +158,21 @@ func (m *Machine) begin(sa *ikeSA, x exchange) {
 		return
 	}
 	msg := sa.message(x.kind(), sa.nextSend, false, payloads)
-	octets := sa.octets(msg)
+	datagrams := sa.datagrams(msg)
 	sa.nextSend++
 	sa.inFlight = &inFlight{
-		exchange: x, kind: x.kind(), id: msg.MessageID, octets: octets, first: m.now,
-		ladder: m.ladder(msg, core.Datagram{Local: sa.local, Remote: sa.remote}, true, len(octets)),
+		exchange: x, kind: x.kind(), id: msg.MessageID, datagrams: datagrams, first: m.now,
+		ladder: m.ladder(msg, core.Datagram{Local: sa.local, Remote: sa.remote}, true, size(datagrams)),
 	}
 	sa.transmit()
 }
 
-// octets is a message as it goes on the wire: in the clear in IKE_SA_INIT, else protected.
-func (sa *ikeSA) octets(msg *wire.Message) []byte {
+// datagrams are a message as it goes on the wire: in the clear in IKE_SA_INIT, else protected.
+func (sa *ikeSA) datagrams(msg *wire.Message) [][]byte {
 	if msg.Exchange == header.IKESAInit {
-		return msg.AppendTo(nil)
+		return [][]byte{msg.AppendTo(nil)}
 	}
-	return sa.protect(msg)
+	return sa.protect(msg, sa.local, sa.remote)
 }
 
 // isWaiting tells whether an exchange that fits is waiting or in flight.

@@ -21,11 +21,17 @@ import (
 type meddler struct {
 	keys map[header.SPI]core.IKEKeys // by the initiator's SPI
 	ivs  uint64
+	seal func(*wire.Message, suite.Cipher, *meddler) ([]byte, error)
 }
 
 // meddle gives every protected message to change; change tells whether it did.
 func (tc *test) meddle(change func(*wire.Message) bool) {
-	m := &meddler{keys: map[header.SPI]core.IKEKeys{}}
+	tc.meddleAnd(change, func(msg *wire.Message, c suite.Cipher, m *meddler) ([]byte, error) { return wire.Seal(msg, c, m, nil) })
+}
+
+// meddleAnd is meddle with another way to protect what was changed.
+func (tc *test) meddleAnd(change func(*wire.Message) bool, seal func(*wire.Message, suite.Cipher, *meddler) ([]byte, error)) {
+	m := &meddler{keys: map[header.SPI]core.IKEKeys{}, seal: seal}
 	for _, n := range []*sim.Node{tc.left, tc.right} {
 		n.Env.KeyLog = true
 		n.Watch = func(o core.Output) {
@@ -55,7 +61,7 @@ func (m *meddler) alter(b []byte, change func(*wire.Message) bool) []byte {
 	if err != nil || !change(msg) {
 		return b
 	}
-	sealed, err := wire.Seal(msg, c, m, nil)
+	sealed, err := m.seal(msg, c, m)
 	if err != nil {
 		return b
 	}

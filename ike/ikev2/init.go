@@ -105,6 +105,7 @@ func (x *saInit) request(sa *ikeSA) ([]wire.Payload, bool) {
 	}
 	payloads = append(payloads, wire.NewSA(m.conn.Proposals, nil), &wire.KE{Group: x.group, Data: x.ke.Public()}, &wire.Nonce{Data: x.ni})
 	payloads = append(payloads, detection...)
+	payloads = append(payloads, announceFragments(m.conn)...)
 	return append(payloads, hashAlgorithms()), true
 }
 
@@ -238,7 +239,7 @@ func (x *saInit) accept(sa *ikeSA, msg *wire.Message, d core.Datagram) {
 	}
 	defer shared.Wipe()
 	sa.opened = &opening{
-		localMessage: sa.inFlight.octets, remoteMessage: bytes.Clone(d.Data),
+		localMessage: sa.inFlight.datagrams[0], remoteMessage: bytes.Clone(d.Data),
 		ni: x.ni, nr: wire.First[*wire.Nonce](msg).Data, childless: msg.Notify(wire.ChildlessIKEv2Supported) != nil,
 	}
 	sa.inFlight = nil
@@ -250,6 +251,7 @@ func (x *saInit) accept(sa *ikeSA, msg *wire.Message, d core.Datagram) {
 	}
 	sa.lastIn = m.now
 	sa.readOpening(msg, d)
+	sa.agreeFragments(m.conn, msg)
 	sa.float()
 	m.begin(sa, &ikeAuth{})
 }

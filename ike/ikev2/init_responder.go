@@ -100,7 +100,7 @@ func (m *Machine) acceptInit(msg *wire.Message, d core.Datagram, candidates []*c
 		m.close(sa.reason(core.Internal, 1, "IKE_SA_INIT", 0, err.Error()))
 		return
 	}
-	sa.answerOpening(conn, chosen, &wire.KE{Group: ke.Group, Data: public}, d)
+	sa.answerOpening(msg, conn, chosen, &wire.KE{Group: ke.Group, Data: public}, d)
 }
 
 // halfOpen makes the IKE SA of a stranger, and our nonce.
@@ -122,7 +122,7 @@ func (m *Machine) halfOpen() (*ikeSA, []byte, error) {
 }
 
 // answerOpening sends the response.
-func (sa *ikeSA) answerOpening(conn *core.Connection, chosen wire.Proposal, ke *wire.KE, d core.Datagram) {
+func (sa *ikeSA) answerOpening(msg *wire.Message, conn *core.Connection, chosen wire.Proposal, ke *wire.KE, d core.Datagram) {
 	payloads := []wire.Payload{&wire.SA{Proposals: []wire.Proposal{chosen}}, ke, &wire.Nonce{Data: sa.opened.nr}}
 	detection, err := sa.detectionNotifies(d.Remote)
 	if err != nil {
@@ -132,17 +132,21 @@ func (sa *ikeSA) answerOpening(conn *core.Connection, chosen wire.Proposal, ke *
 	if sa.nat.known {
 		payloads = append(payloads, detection...)
 	}
+	if msg.Notify(wire.IKEv2FragmentationSupported) != nil {
+		payloads = append(payloads, announceFragments(conn)...)
+		sa.agreeFragments(conn, msg)
+	}
 	if sa.opened.hashes != nil {
 		payloads = append(payloads, hashAlgorithms())
 	}
 	if conn.Childless != core.ChildlessNever {
 		payloads = append(payloads, &wire.Notify{NotifyType: wire.ChildlessIKEv2Supported})
 	}
-	msg := sa.message(header.IKESAInit, 0, true, payloads)
-	octets := msg.AppendTo(nil)
+	reply := sa.message(header.IKESAInit, 0, true, payloads)
+	octets := reply.AppendTo(nil)
 	sa.opened.localMessage = octets
 	sa.nextRecv = 1
-	sa.answered = &answer{id: 0, octets: octets, ladder: sa.m.ladder(msg, d, true, len(octets))}
+	sa.answered = &answer{id: 0, datagrams: [][]byte{octets}, ladder: sa.m.ladder(reply, d, true, len(octets))}
 	sa.repeat(d)
 }
 

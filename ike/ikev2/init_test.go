@@ -13,8 +13,8 @@ func TestEstablish(t *testing.T) {
 	tc := newTest(t, sim.Faults{})
 	tc.up()
 	tc.want("it takes four messages", strings.Join(tc.left.Ladder(), "\n") == strings.Join([]string{
-		"▶ IKE_SA_INIT request 0 [ SA KE No N(NATD_S_IP) N(NATD_D_IP) N(HASH_ALG) ]",
-		"◀ IKE_SA_INIT response 0 [ SA KE No N(NATD_S_IP) N(NATD_D_IP) N(HASH_ALG) N(CHDLESS_SUP) ]",
+		"▶ IKE_SA_INIT request 0 [ SA KE No N(NATD_S_IP) N(NATD_D_IP) N(FRAG_SUP) N(HASH_ALG) ]",
+		"◀ IKE_SA_INIT response 0 [ SA KE No N(NATD_S_IP) N(NATD_D_IP) N(FRAG_SUP) N(HASH_ALG) N(CHDLESS_SUP) ]",
 		"▶ IKE_AUTH request 1 [ IDi N(INIT_CONTACT) IDr AUTH SA TSi TSr ]",
 		"◀ IKE_AUTH response 1 [ IDr AUTH SA TSi TSr ]",
 	}, "\n"))

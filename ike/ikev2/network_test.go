@@ -61,9 +61,9 @@ func TestInvalidKE(t *testing.T) {
 	})
 	tc.up()
 	tc.want("it takes one round more", strings.HasPrefix(strings.Join(tc.left.Ladder(), "\n"), strings.Join([]string{
-		"▶ IKE_SA_INIT request 0 [ SA KE No N(NATD_S_IP) N(NATD_D_IP) N(HASH_ALG) ]",
+		"▶ IKE_SA_INIT request 0 [ SA KE No N(NATD_S_IP) N(NATD_D_IP) N(FRAG_SUP) N(HASH_ALG) ]",
 		"◀ IKE_SA_INIT response 0 [ N(INVAL_KE) ]",
-		"▶ IKE_SA_INIT request 0 [ SA KE No N(NATD_S_IP) N(NATD_D_IP) N(HASH_ALG) ]"}, "\n")))
+		"▶ IKE_SA_INIT request 0 [ SA KE No N(NATD_S_IP) N(NATD_D_IP) N(FRAG_SUP) N(HASH_ALG) ]"}, "\n")))
 	tc.want("and the status names it", strings.HasSuffix(tc.left.IKESAs()[0].Suite.String(), "CURVE_25519"))
 	tc.want("asking for another key exchange is no failure", len(sim.Told[core.Failed](tc.right)) == 0)
 	tc.end()

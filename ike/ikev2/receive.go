@@ -37,9 +37,18 @@ func (m *Machine) receive(d core.Datagram) {
 	m.receiveRequest(sa, h, d)
 }
 
-// open checks the integrity of a message and reads it. Without a message it was not the peer's, or is not for reading.
-func (m *Machine) open(sa *ikeSA, d core.Datagram) (*wire.Message, *wire.Error) {
+// open checks the integrity of a message and reads it. Without a message it was not the peer's, or is not for reading, or it was one
+// of its fragments, which are gathered in parts.
+func (m *Machine) open(sa *ikeSA, d core.Datagram, parts *wire.Reassembly) (*wire.Message, *wire.Error) {
+	if sa.gathers && wire.IsFragment(d.Data) {
+		return m.gather(sa, d, parts)
+	}
 	msg, err := wire.Open(d.Data, sa.keys.in)
+	return m.opened(sa, d, msg, err)
+}
+
+// opened tells what to make of a message that was opened, or could not be.
+func (m *Machine) opened(sa *ikeSA, d core.Datagram, msg *wire.Message, err error) (*wire.Message, *wire.Error) {
 	var bad *wire.Error
 	switch {
 	case err == nil:
@@ -56,11 +65,11 @@ func (m *Machine) receiveResponse(sa *ikeSA, h header.Header, d core.Datagram) {
 		m.logf("IKE", 2, "received %s, which is not awaited, ignored", h)
 		return
 	}
-	msg, bad := m.open(sa, d)
+	f := sa.inFlight
+	msg, bad := m.open(sa, d, &f.parts)
 	if msg == nil && bad == nil {
 		return
 	}
-	f := sa.inFlight
 	sa.inFlight, sa.deleted = nil, f.deleted
 	sa.lastIn = m.now
 	if bad != nil {
@@ -121,15 +130,16 @@ func (m *Machine) receiveRequest(sa *ikeSA, h header.Header, d core.Datagram) {
 		m.logf("IKE", 1, "received %s outside of the window, expected %d, ignored", h, sa.nextRecv)
 		return
 	}
-	msg, bad := m.open(sa, d)
+	if v == repeated {
+		m.repeatedRequest(sa, d)
+		return
+	}
+	msg, bad := m.open(sa, d, &sa.parts)
 	if msg == nil && bad == nil {
 		return
 	}
-	if v == repeated {
-		sa.repeat(d)
-		return
-	}
 	sa.nextRecv++
+	sa.parts = wire.Reassembly{}
 	sa.lastIn = m.now
 	req := &request{msg: msg, from: d}
 	if bad != nil {
@@ -139,6 +149,21 @@ func (m *Machine) receiveRequest(sa *ikeSA, h header.Header, d core.Datagram) {
 	m.follow(sa, d.Local, d.Remote)
 	m.received(msg, d)
 	m.answer(sa, req)
+}
+
+// repeatedRequest answers a request that came before, if it is the peer's.
+func (m *Machine) repeatedRequest(sa *ikeSA, d core.Datagram) {
+	if sa.gathers && wire.IsFragment(d.Data) {
+		// The responder "MUST retransmit its response" for the fragment with the number 1 alone: one response is enough for all of
+		// them.  RFC 7383 §2.6.1
+		if f, err := wire.OpenFragment(d.Data, sa.keys.in); err == nil && f.Number == 1 {
+			sa.repeat(d)
+		}
+		return
+	}
+	if msg, bad := m.open(sa, d, nil); msg != nil || bad != nil {
+		sa.repeat(d)
+	}
 }
 
 func (m *Machine) isGone(sa *ikeSA) bool {

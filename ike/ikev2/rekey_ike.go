@@ -159,6 +159,7 @@ func (sa *ikeSA) inherit(old *ikeSA, set suite.Set, shared secret.Bytes, ni, nr 
 	sa.set, sa.nat = set, old.nat
 	sa.local, sa.remote = old.local, old.remote
 	sa.localID, sa.remoteID = old.localID, old.remoteID
+	sa.fragments = old.fragments
 	sa.lastIn, sa.lastOut = sa.m.now, old.lastOut
 	sa.state = core.IKEEstablished
 	return sa.keyUp(shared, &rekeying{keys: old.keys, ni: ni, nr: nr})

@@ -29,6 +29,7 @@ type ikeSA struct {
 	set    suite.Set
 	keys   *keys // nil until IKE_SA_INIT is done
 	opened *opening
+	fragments
 	window
 
 	times ikeTimes
@@ -110,25 +111,39 @@ func (sa *ikeSA) message(kind header.ExchangeType, id uint32, response bool, pay
 	return &wire.Message{Header: h, Payloads: payloads}
 }
 
-// protect is the message as octets, in an Encrypted payload.
-func (sa *ikeSA) protect(msg *wire.Message) []byte {
+// protect is the message as datagrams: one in an Encrypted payload, or several in Encrypted Fragment payloads where one is too
+// long for the way from local to remote.
+func (sa *ikeSA) protect(msg *wire.Message, local, remote netip.AddrPort) [][]byte {
 	octets, err := wire.Seal(msg, sa.keys.out, sa.keys.ivs, nil)
 	if err != nil {
 		panic("ikev2: message that cannot be written: " + err.Error())
 	}
-	return octets
+	if pieces := sa.split(msg, len(octets), local, remote); pieces != nil {
+		return pieces
+	}
+	return [][]byte{octets}
 }
 
 // send sends a message to the peer's current address.
-func (sa *ikeSA) send(ladder core.Message, octets []byte) {
+func (sa *ikeSA) send(ladder core.Message, datagrams [][]byte) {
 	sa.m.emitMessage(ladder)
-	sa.sendTo(sa.local, sa.remote, octets)
+	sa.sendTo(sa.local, sa.remote, datagrams)
 }
 
-func (sa *ikeSA) sendTo(local, remote netip.AddrPort, octets []byte) {
+func (sa *ikeSA) sendTo(local, remote netip.AddrPort, datagrams [][]byte) {
 	sa.lastOut = sa.m.now
-	sa.m.logf("NET", 1, "sending packet: from %s to %s (%d bytes)", endpoint(local), endpoint(remote), len(octets))
-	sa.m.emit(core.Send{Datagram: core.Datagram{Local: local, Remote: remote, Data: append([]byte{}, octets...)}})
+	for _, octets := range datagrams {
+		sa.m.logf("NET", 1, "sending packet: from %s to %s (%d bytes)", endpoint(local), endpoint(remote), len(octets))
+		sa.m.emit(core.Send{Datagram: core.Datagram{Local: local, Remote: remote, Data: append([]byte{}, octets...)}})
+	}
+}
+
+// size is how many octets the datagrams of one message have.
+func size(datagrams [][]byte) (n int) {
+	for _, d := range datagrams {
+		n += len(d)
+	}
+	return n
 }
 
 // wipe overwrites all secrets of the IKE SA.

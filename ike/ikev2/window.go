@@ -15,29 +15,31 @@ type window struct {
 	nextSend uint32 // Message ID of our next request
 	nextRecv uint32 // Message ID of the peer's next request
 	inFlight *inFlight
-	deleted  []esp.SPI // of the exchange whose response is being handled
-	answered *answer   // to the peer's request before nextRecv
+	deleted  []esp.SPI       // of the exchange whose response is being handled
+	answered *answer         // to the peer's request before nextRecv
+	parts    wire.Reassembly // of the peer's request nextRecv
 }
 
 // inFlight is our request that has no response yet.
 type inFlight struct {
-	exchange exchange
-	kind     header.ExchangeType
-	id       uint32
-	octets   []byte
-	ladder   core.Message
-	first    time.Time
-	sent     int       // transmissions
-	next     time.Time // of the next transmission, or of giving up
-	deleted  []esp.SPI // the peer's Child SAs whose Delete came before the response
+	exchange  exchange
+	kind      header.ExchangeType
+	id        uint32
+	datagrams [][]byte // one, or the fragments
+	ladder    core.Message
+	first     time.Time
+	sent      int       // transmissions
+	next      time.Time // of the next transmission, or of giving up
+	deleted   []esp.SPI // the peer's Child SAs whose Delete came before the response
+	parts     wire.Reassembly
 }
 
 // answer is a response that is kept for a retransmitted request.
 type answer struct {
-	id      uint32
-	octets  []byte
-	ladder  core.Message
-	repeats int
+	id        uint32
+	datagrams [][]byte // one, or the fragments
+	ladder    core.Message
+	repeats   int
 }
 
 // verdict on a Message ID.
@@ -97,7 +99,7 @@ func (sa *ikeSA) transmit() {
 	if f.sent > 1 {
 		m.logf("IKE", 1, "retransmit %d of request with message ID %d", f.sent-1, f.id)
 	}
-	sa.send(f.ladder, f.octets)
+	sa.send(f.ladder, f.datagrams)
 }
 
 // retransmit sends the request in flight again, or gives up.
@@ -125,8 +127,8 @@ func (sa *ikeSA) retransmit() {
 // equal to the sequence number in the response plus its window size"  RFC 7296 §2.1
 func (sa *ikeSA) respond(req *request, payloads ...wire.Payload) {
 	msg := sa.message(req.msg.Exchange, req.msg.MessageID, true, payloads)
-	octets := sa.protect(msg)
-	sa.answered = &answer{id: req.msg.MessageID, octets: octets, ladder: sa.m.ladder(msg, req.from, true, len(octets))}
+	datagrams := sa.protect(msg, req.from.Local, req.from.Remote)
+	sa.answered = &answer{id: req.msg.MessageID, datagrams: datagrams, ladder: sa.m.ladder(msg, req.from, true, size(datagrams))}
 	sa.repeat(req.from)
 }
 
@@ -141,5 +143,5 @@ func (sa *ikeSA) repeat(from core.Datagram) {
 	}
 	a.repeats++
 	sa.m.emitMessage(a.ladder)
-	sa.sendTo(from.Local, from.Remote, a.octets)
+	sa.sendTo(from.Local, from.Remote, a.datagrams)
 }
