@@ -69,6 +69,16 @@ func (d *direct) unlist(s *linuxSocket) {
 	}
 }
 
+// of is the socket for a peer that is not closed, nil when there is none; d.mu is held.
+func (d *direct) of(between pair) *linuxSocket {
+	for _, s := range d.open {
+		if s.between == between {
+			return s
+		}
+	}
+	return nil
+}
+
 // add takes s up.
 func (d *direct) add(s *linuxSocket) {
 	var list []*linuxSocket
@@ -92,9 +102,13 @@ func (d *direct) close() error {
 	return errors.Join(errs...)
 }
 
+func between(local, remote netip.AddrPort) pair {
+	return pair{netip.AddrPortFrom(local.Addr().Unmap(), local.Port()), netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port())}
+}
+
 // Connect implements Direct.
 func (u *UDP) Connect(local, remote netip.AddrPort) (Polled, error) {
-	between := pair{netip.AddrPortFrom(local.Addr().Unmap(), local.Port()), netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port())}
+	between := between(local, remote)
 	if !between.local.Addr().IsValid() || between.local.Addr().IsUnspecified() || local.Port() != u.portNATT {
 		return nil, fmt.Errorf("encap: no socket can be connected from %v", local)
 	}
@@ -149,6 +163,20 @@ func (s *linuxSocket) connect(between pair) error {
 
 // connected says that the socket has one peer.
 func (s *linuxSocket) connected() bool { return s.between != pair{} }
+
+// Forget implements Direct.
+func (u *UDP) Forget(local, remote netip.AddrPort) {
+	u.direct.change(func() {
+		s := u.direct.of(between(local, remote))
+		if s == nil {
+			return
+		}
+		u.direct.unlist(s)
+		s.forgotten.Store(true)
+		// It becomes readable by that, and stays so.
+		_ = s.file.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RD) })
+	})
+}
 
 // Disconnect implements Direct.
 func (u *UDP) Disconnect(c Polled) error {

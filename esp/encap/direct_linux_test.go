@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/goswan/goswan/tun/packet"
+	"github.com/goswan/goswan/tun/poll"
 )
 
 // friends are two transports on the loopback address of a family, the first with a socket for the second.
@@ -101,6 +102,45 @@ func TestDisconnectedPeersAreServedLikeAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	readAll(t, a.conn(t, false, true), 1)
+}
+
+// A peer that is forgotten is read to the end; whoever waits for its socket is woken.
+func TestForgottenPeers(t *testing.T) {
+	a, b, between, direct := friends(t, false)
+	if err := b.Write(train(between.remote, between.local, 10, 1)); err != nil {
+		t.Fatal(err)
+	}
+	a.Forget(between.local, between.remote)
+	a.Forget(between.local, netip.AddrPortFrom(loopback(false), 9)) // of whom nobody has heard
+	rc, err := direct.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := poll.New(rc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	if ready, err := set.Wait(); err != nil || ready != 1 {
+		t.Errorf("waiting for the socket returned %b, %v", ready, err)
+	}
+	in := packet.NewTrain()
+	if ok, err := direct.TryRead(in); !ok || err != nil {
+		t.Errorf("what had come is not read: %v, %v", ok, err)
+	}
+	if ready, err := set.Wait(); err != nil || ready != 1 {
+		t.Errorf("waiting for the empty socket returned %b, %v", ready, err)
+	}
+	if ok, err := direct.TryRead(in); ok || err != ErrForgotten {
+		t.Errorf("reading the empty socket returned %v, %v, want ErrForgotten", ok, err)
+	}
+	if err := a.Write(train(between.local, between.remote, 10, 1)); err != nil {
+		t.Fatal(err)
+	}
+	readAll(t, b.conn(t, false, true), 1)
+	if err := a.Disconnect(direct); err != nil {
+		t.Error(err)
+	}
 }
 
 // A socket that cannot send, as when its address went away, is not used any more; everybody's socket may know a way.

@@ -40,7 +40,10 @@ type Direct interface {
 	// Connect opens a socket for what goes between local, of which the address is known, and remote. It is to be read like those of Conns.
 	// Write uses it from now on.
 	Connect(local, remote netip.AddrPort) (Polled, error)
-	// Disconnect closes what Connect opened, when all that had come was read.
+	// Forget tells that nothing goes to a peer any more. Whoever waits for its socket is woken, and TryRead returns ErrForgotten when
+	// all that had come was read.
+	Forget(local, remote netip.AddrPort)
+	// Disconnect closes what Connect opened.
 	Disconnect(c Polled) error
 }
 

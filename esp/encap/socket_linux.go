@@ -104,7 +104,8 @@ type linuxSocket struct {
 	port uint16
 	in   receiver
 	// between are the addresses of a connected socket, see direct.
-	between pair
+	between   pair
+	forgotten atomic.Bool
 	// whole: DF is never switched off, or never on.
 	whole bool
 	loose sync.Mutex // held while DF is off
@@ -166,7 +167,11 @@ func (s *linuxSocket) Read(t *packet.Train, idle func()) error {
 
 // TryRead implements Polled.
 func (s *linuxSocket) TryRead(t *packet.Train) (ok bool, err error) {
-	return s.in.tryRead(s.file, s.port, t)
+	ok, err = s.in.tryRead(s.file, s.port, t)
+	if !ok && err == nil && s.forgotten.Load() {
+		err = ErrForgotten
+	}
+	return ok, err
 }
 
 // SyscallConn implements Polled.

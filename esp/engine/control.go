@@ -64,6 +64,7 @@ func (e *Engine) installOut(p esp.Params) error {
 		return fmt.Errorf("engine: outbound SPI %08x: %w", uint32(p.SPI), err)
 	}
 	e.noteRoom(o)
+	e.notePeer(o, false)
 	return nil
 }
 
@@ -76,6 +77,7 @@ func (e *Engine) Remove(id esp.ID) (c esp.Counters, ok bool) {
 			return esp.Counters{}, false
 		}
 		e.noteRoom(o)
+		e.notePeer(o, true)
 		o.Wipe()
 		return o.Counters(), true
 	}
@@ -115,6 +117,7 @@ func (e *Engine) Move(id esp.ID, local, remote netip.AddrPort) bool {
 			return false
 		}
 		o.Move(local, remote)
+		e.notePeer(o, false)
 		e.measure(o)
 		return true
 	}

@@ -3,8 +3,10 @@ package engine
 import (
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
+	"github.com/goswan/goswan/esp"
 	"github.com/goswan/goswan/esp/encap"
 	"github.com/goswan/goswan/tun/poll"
 )
@@ -94,11 +96,17 @@ func (l *lane) befriend() error {
 			return err
 		}
 	}
-	conn, err := transport.Connect(d.strange[i].local, d.strange[i].remote)
+	local, remote, peers := d.strange[i].local, d.strange[i].remote, &l.in.engine.peers
+	if !peers.known(local, remote) {
+		d.strange[i].turns = 0 // an SA may still move to it
+		return nil
+	}
+	conn, err := transport.Connect(local, remote)
 	if err != nil {
 		d.strange[i].turns = -1
 		return nil // it is heard as before
 	}
+	d.strange = slices.Delete(d.strange, i, i+1)
 	rc, err := conn.SyscallConn()
 	if err == nil {
 		err = l.set.Add(rc)
@@ -106,7 +114,9 @@ func (l *lane) befriend() error {
 	if err != nil {
 		return err
 	}
-	d.strange = slices.Delete(d.strange, i, i+1)
+	if !peers.known(local, remote) { // its last SA may have gone before there was anything to forget
+		transport.Forget(local, remote)
+	}
 	d.used = append(d.used, l.in.engine.config.Now())
 	l.conns = append(l.conns, conn)
 	return nil
@@ -129,12 +139,68 @@ func (l *lane) unfriend(transport encap.Direct) (gone bool, err error) {
 		return false, nil
 	}
 	i := len(l.conns) - len(d.used) + oldest
-	if more, err := l.in.receive(l.conns[i]); err != nil || more {
+	if more, err := l.in.receive(l.conns[i]); more || err != nil && err != encap.ErrForgotten {
 		return false, err
 	}
-	err = transport.Disconnect(l.conns[i])
+	return true, l.drop(i)
+}
+
+// drop closes the i-th of conns, which is one of direct's.
+func (l *lane) drop(i int) error {
+	d := &l.direct
+	err := l.out.engine.config.Transport.(encap.Direct).Disconnect(l.conns[i])
 	l.set.Remove(1 + i)
+	first := len(l.conns) - len(d.used)
 	l.conns = slices.Delete(l.conns, i, i+1)
-	d.used = slices.Delete(d.used, oldest, oldest+1)
-	return true, err
+	d.used = slices.Delete(d.used, i-first, i-first+1)
+	return err
+}
+
+// peers is to whom there are outbound SAs.
+type peers struct {
+	mu    sync.Mutex // protects what follows
+	of    map[*esp.Outbound]peer
+	count map[peer]int
+}
+
+type peer struct{ local, remote netip.AddrPort }
+
+// known says that there is an SA to the peer.
+func (p *peers) known(local, remote netip.AddrPort) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.count[peer{local, remote}] > 0
+}
+
+// set takes note of where an SA goes to, or that it goes nowhere any more; it returns the peer that it was the last to go to.
+func (p *peers) set(o *esp.Outbound, to peer, gone bool) (last peer, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	was, had := p.of[o]
+	if had && !gone && was == to {
+		return peer{}, false
+	}
+	if !gone {
+		p.of[o] = to
+		p.count[to]++
+	} else {
+		delete(p.of, o)
+	}
+	if !had {
+		return peer{}, false
+	}
+	if p.count[was]--; p.count[was] > 0 {
+		return peer{}, false
+	}
+	delete(p.count, was)
+	return was, true
+}
+
+// notePeer takes note of an SA that was installed, moved or removed. The socket of a peer to which no SA is left is given up.
+func (e *Engine) notePeer(o *esp.Outbound, gone bool) {
+	local, remote := o.Path()
+	last, ok := e.peers.set(o, peer{local, remote}, gone)
+	if direct, can := e.config.Transport.(encap.Direct); ok && can {
+		direct.Forget(last.local, last.remote)
+	}
 }

@@ -3,10 +3,12 @@ package engine
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/netip"
 	"testing"
 	"time"
 
+	"github.com/goswan/goswan/esp"
 	"github.com/goswan/goswan/esp/encap"
 	"github.com/goswan/goswan/esp/esptest"
 )
@@ -33,7 +35,7 @@ func (m *meter) Disconnect(c encap.Polled) error {
 
 func TestABusyPeerGetsASocketAndPacketsGoOn(t *testing.T) {
 	engines, devices := twoLanes(t, encap.Config{})
-	m := &meter{engines[1].config.Transport.(*encap.UDP), make(chan netip.AddrPort, 10), nil}
+	m := &meter{engines[1].config.Transport.(*encap.UDP), make(chan netip.AddrPort, 10), make(chan struct{}, 10)}
 	engines[1].config.Transport = m
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
@@ -41,6 +43,7 @@ func TestABusyPeerGetsASocketAndPacketsGoOn(t *testing.T) {
 		go func() { done <- e.Run(ctx) }()
 	}
 	buf := make([]byte, 2000)
+	back := installBack(t, engines)
 	for n := range 4 * worthy {
 		p := esptest.UDP("10.1.0.1", "10.2.0.1", 1, 2, make([]byte, n))
 		if _, err := devices[0].host.Write(p); err != nil {
@@ -51,6 +54,10 @@ func TestABusyPeerGetsASocketAndPacketsGoOn(t *testing.T) {
 			t.Fatalf("packet %d came as % x (%v), want % x", n, buf[:got], err, p)
 		}
 	}
+	if _, ok := engines[1].Remove(back); !ok {
+		t.Error("there is no SA back")
+	}
+	<-m.disconnected // with the last SA to the peer
 	cancel()
 	for range engines {
 		if err := <-done; err != nil {
@@ -62,6 +69,75 @@ func TestABusyPeerGetsASocketAndPacketsGoOn(t *testing.T) {
 	}
 	if engines[1].Drops() != nil {
 		t.Errorf("dropped: %v", engines[1].Drops())
+	}
+}
+
+// installBack installs an SA from the second engine of twoLanes to the first.
+func installBack(t *testing.T, engines [2]*Engine) esp.ID {
+	t.Helper()
+	there := engines[0].out.All()[0]
+	local, remote := there.Path()
+	spi, err := engines[0].NewSPI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, in := esptest.Pair{
+		Keywords: "aes128gcm16", SPI: spi, Reqid: 1, From: remote, To: local, FromTS: []string{"10.2.0.0/16"}, ToTS: []string{"10.1.0.0/16"},
+	}.Params()
+	if err := errors.Join(engines[1].Install(out), engines[0].Install(in)); err != nil {
+		t.Fatal(err)
+	}
+	return out.ID()
+}
+
+// A peer to which no SA goes is given nothing either: nobody would take it back.
+func TestAPeerWithoutAnSAGetsNoSocket(t *testing.T) {
+	engines, devices := twoLanes(t, encap.Config{})
+	m := &meter{engines[1].config.Transport.(*encap.UDP), make(chan netip.AddrPort, 10), nil}
+	engines[1].config.Transport = m
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	for _, e := range engines {
+		go func() { done <- e.Run(ctx) }()
+	}
+	buf := make([]byte, 2000)
+	for range 3 * worthy {
+		if _, err := devices[0].host.Write(esptest.UDP("10.1.0.1", "10.2.0.1", 1, 2, make([]byte, 10))); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := devices[1].host.Read(buf); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cancel()
+	for range engines {
+		<-done
+	}
+	if len(m.connected) != 0 {
+		t.Errorf("%d sockets were opened", len(m.connected))
+	}
+}
+
+func TestPeersAreForgottenWithTheirLastSA(t *testing.T) {
+	p := peers{of: map[*esp.Outbound]peer{}, count: map[peer]int{}}
+	here, there := peer{local: netip.MustParseAddrPort("192.0.2.1:4500")}, peer{local: netip.MustParseAddrPort("192.0.2.2:4500")}
+	one, two := new(esp.Outbound), new(esp.Outbound)
+	want := func(sentence string, o *esp.Outbound, to peer, gone bool, last *peer) {
+		t.Helper()
+		if got, ok := p.set(o, to, gone); ok != (last != nil) || ok && got != *last {
+			t.Errorf("%s: forgotten is %v, %v", sentence, got, ok)
+		}
+	}
+	want("the first SA", one, here, false, nil)
+	want("the same again", one, here, false, nil)
+	want("a second", two, here, false, nil)
+	want("one moves, the other stays", one, there, false, nil)
+	want("the other moves as well", two, there, false, &here)
+	want("one goes", two, there, true, nil)
+	want("the last goes", one, there, true, &there)
+	want("what was gone goes", one, there, true, nil)
+	if len(p.of)+len(p.count) != 0 {
+		t.Errorf("%v and %v are left", p.of, p.count)
 	}
 }
 
@@ -137,6 +213,7 @@ func makeWorthy(t *testing.T, l *lane, i int) {
 		netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), natt), netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), uint16(1+i)),
 		l.in.engine.config.Now(),
 	}
+	l.in.engine.peers.set(new(esp.Outbound), peer{l.in.heard.local, l.in.heard.remote}, false)
 	for range worthy {
 		l.listen(l.conns[0])
 	}
@@ -177,6 +254,7 @@ func TestSocketsForPeersAreFew(t *testing.T) {
 func TestAPeerThatCannotBeConnectedToIsAskedOnce(t *testing.T) {
 	l, m, _ := befriended(t, 0)
 	l.in.natt = true
+	l.in.engine.peers.set(new(esp.Outbound), peer{netip.MustParseAddrPort("192.0.2.77:4500"), netip.MustParseAddrPort("127.0.0.2:4500")}, false)
 	for range 3 * worthy {
 		l.in.heard = heard{netip.MustParseAddrPort("192.0.2.77:4500"), netip.MustParseAddrPort("127.0.0.2:4500"), time.Unix(1, 0)} // no address of ours
 		l.listen(l.conns[0])

@@ -69,6 +69,7 @@ type Engine struct {
 	out      *sad.Outbound
 	events   queue
 	rooms    rooms
+	peers    peers
 	audit    audit
 
 	mu      sync.Mutex // protects what follows
@@ -96,6 +97,7 @@ func New(c Config) *Engine {
 	}
 	e := &Engine{config: c, policies: spd.NewDatabase(), in: sad.NewInbound(c.Rand), byReqid: map[uint32][]*esp.Inbound{}}
 	e.rooms = rooms{of: map[*esp.Outbound]int{}, count: map[int]int{}}
+	e.peers = peers{of: map[*esp.Outbound]peer{}, count: map[peer]int{}}
 	e.out = sad.NewOutbound(e.policies)
 	e.events.wake = make(chan struct{}, 1)
 	e.audit.init(c.Log, c.Now)

@@ -118,6 +118,9 @@ func (l *lane) turn(ready uint64) (more bool, err error) {
 			continue
 		}
 		full, err := l.in.receive(c)
+		if err == encap.ErrForgotten {
+			return true, l.drop(i) // the others' bits are no longer theirs
+		}
 		if err != nil {
 			return false, err
 		}
