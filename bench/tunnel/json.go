@@ -5,6 +5,8 @@ package main
 import (
 	"encoding/json"
 	"io"
+
+	"github.com/goswan/goswan/bench/report"
 )
 
 // comparison is a goal with what was measured of it, as JSON.
@@ -25,7 +27,7 @@ func comparisons(rounds []round) (all []comparison) {
 		if len(values) == 0 {
 			continue // a median of nothing is no number, and JSON has no other
 		}
-		all = append(all, comparison{g.of, g.figure, g.what(), g.bound(), values, median(values), g.verdict(values)})
+		all = append(all, comparison{g.of, g.figure, g.what(), g.bound(), values, report.Median(values), g.verdict(values)})
 	}
 	return all
 }

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/goswan/goswan/bench/report"
 	"github.com/goswan/goswan/cmd/goswan/lab"
 )
 
@@ -104,8 +105,8 @@ func (b *bench) idle(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", idleMedian, err)
 	}
-	b.figures[idleMedian] = quantile(times, 0.5) / 1e6
-	b.figures[idleTail] = quantile(times, 0.99) / 1e6
+	b.figures[idleMedian] = report.Quantile(times, 0.5) / 1e6
+	b.figures[idleTail] = report.Quantile(times, 0.99) / 1e6
 	return nil
 }
 
@@ -125,7 +126,7 @@ func (b *bench) loaded(ctx context.Context) error {
 	if err := errors.Join(err, pings.err); err != nil {
 		return fmt.Errorf("%s: %w", loadedTail, err)
 	}
-	b.figures[loadedTail] = quantile(pings.times, 0.99) / 1e6
+	b.figures[loadedTail] = report.Quantile(pings.times, 0.99) / 1e6
 	return nil
 }
 

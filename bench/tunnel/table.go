@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/goswan/goswan/bench/inside"
+	"github.com/goswan/goswan/bench/report"
 )
 
 // figure is one thing that is measured of every tunnel.
@@ -150,7 +151,7 @@ func (g goal) bound() string {
 
 // verdict tells whether the median meets the goal, or "" where there is none.
 func (g goal) verdict(values []float64) string {
-	v := median(values)
+	v := report.Median(values)
 	switch {
 	case math.IsNaN(v):
 		return ""
@@ -194,11 +195,11 @@ func writeFigure(w io.Writer, f figure, subjects []string, rounds []round) {
 	fmt.Fprintf(w, "%s\tmedian\tspread\tgoal\t\n", f)
 	for _, subject := range subjects {
 		values := series(rounds, subject, f)
-		fmt.Fprintf(w, "  %s\t%s\t%s\t\t\n", subject, rounded(values), spreadText(values))
+		fmt.Fprintf(w, "  %s\t%s\t%s\t\t\n", subject, report.Rounded(values), report.SpreadText(values))
 		for _, g := range goals {
 			if g.of == subject && g.figure == f {
 				values := g.measured(rounds)
-				fmt.Fprintf(w, "    %s\t%s\t%s\t%s\t%s\n", g.what(), rounded(values), spreadText(values), g.bound(), g.verdict(values))
+				fmt.Fprintf(w, "    %s\t%s\t%s\t%s\t%s\n", g.what(), report.Rounded(values), report.SpreadText(values), g.bound(), g.verdict(values))
 			}
 		}
 	}
