@@ -1,5 +1,3 @@
-//go:build linux
-
 package inside
 
 import (
@@ -7,8 +5,6 @@ import (
 	"runtime"
 	"slices"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // The figures.
@@ -66,7 +62,7 @@ type comparison struct {
 // Bench is everything to be measured, made ready. It is for one goroutine.
 type Bench struct {
 	comparisons []comparison
-	paths       []*path
+	paths       []*Path
 }
 
 // New makes ready what is measured: keys, SAs and engines.
@@ -84,7 +80,7 @@ func New() (*Bench, error) {
 func (b *Bench) Close() error {
 	var errs []error
 	for _, p := range b.paths {
-		errs = append(errs, p.close())
+		errs = append(errs, p.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -148,20 +144,4 @@ func oneTurn(l lap) float64 {
 		spent += max(took, 1) // a clock that stands still ends the turn too
 	}
 	return float64(spent) / float64(packets)
-}
-
-// cpuTime is the CPU time of the calling thread, to which the goroutine has to be locked.
-func cpuTime() time.Duration {
-	var t unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
-		panic("inside: the thread's clock: " + err.Error()) // Linux has it since 2.6.12
-	}
-	return time.Duration(t.Nano())
-}
-
-// timed is the CPU time that f takes.
-func timed(f func()) time.Duration {
-	start := cpuTime()
-	f()
-	return cpuTime() - start
 }

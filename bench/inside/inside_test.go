@@ -1,5 +1,3 @@
-//go:build linux
-
 package inside
 
 import (
@@ -56,12 +54,12 @@ func TestLapsAllocateNothing(t *testing.T) {
 	if err := b.addPackets(); err != nil {
 		t.Fatal(err)
 	}
-	p, err := newPath(3, 2)
+	p, err := NewPath(PathConfig{SAs: 3, Flows: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := p.close(); err != nil {
+		if err := p.Close(); err != nil {
 			t.Error(err)
 		}
 	}()
