@@ -64,9 +64,11 @@ var (
 	PacketTime    = Figure{"time per packet", "ns", Less} // of one core
 	CyclesByte    = Figure{"cycles per octet", "cycles", Less}
 	Allocations   = Figure{"allocations per packet", "1", Less}
-	OperationRate = Figure{"operation rate", "operations/s", More} // of key exchanges and signatures, one core
-	HandshakeRate = Figure{"handshake rate", "handshakes/s", More} // of one core
-	Scaling       = Figure{"scaling", "1", More}                   // throughput as a multiple of one core's
+	OperationTime = Figure{"time per operation", "µs", Less} // of a key exchange or a signature, one core
+	OperationRate = Figure{"operation rate", "operations/s", More}
+	HandshakeTime = Figure{"time per handshake", "µs", Less} // of one role, one core
+	HandshakeRate = Figure{"handshake rate", "handshakes/s", More}
+	Scaling       = Figure{"scaling", "1", More} // throughput as a multiple of one core's
 )
 
 // Key tells measurements apart. Two with the same key, of two runs, measure the same.
