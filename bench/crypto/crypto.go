@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/goswan/goswan/bench/clock"
@@ -70,7 +71,25 @@ func Measure(ctx context.Context, run *report.Run, c Config) error {
 	}
 	err = turns.Plan{Jobs: jobs, Rounds: c.Rounds, Time: c.Time, Progress: c.Progress}.Run(ctx)
 	b.scaling()
+	b.allocating()
 	return err
+}
+
+// allocating notes which suites take memory for a packet.
+func (b *bench) allocating() {
+	var some []string
+	counted := b.run.Of(report.Allocations)
+	for _, m := range counted {
+		if slices.Max(append(m.Values.Present(), 0)) > 0 && !slices.Contains(some, m.Suite) {
+			some = append(some, m.Suite)
+		}
+	}
+	switch {
+	case some != nil:
+		b.run.Note("memory is allocated for each packet by " + strings.Join(some, ", "))
+	case counted != nil:
+		b.run.Note("no suite allocates memory for a packet")
+	}
 }
 
 // scaling sets what several cores carry beside what one does.
@@ -178,7 +197,7 @@ func (b *bench) record(round int, key report.Key, l *load, shifts []shift) {
 	perPacket := float64(len(shifts)) / rate
 	b.rec.Record(round, with(key, report.PacketTime), perPacket)
 	b.rec.Derive(round, with(key, report.Throughput), report.PacketTime, gbits)
-	b.rec.Derive(round, with(key, report.PacketRate), report.PacketTime, rate*1e9)
+	b.rec.Derive(round, with(key, report.PacketRate), report.PacketTime, rate*1e3)
 	switch mhz := b.run.Machine.MHz; {
 	case counted:
 		b.rec.Record(round, with(key, report.CyclesByte), cycles)

@@ -19,7 +19,7 @@ func TestRound(t *testing.T) {
 	}
 	for _, f := range Figures {
 		for _, subject := range f.Subjects {
-			i := slices.IndexFunc(results, func(r Result) bool { return r.Figure == f.Name && r.Subject == subject })
+			i := slices.IndexFunc(results, func(r Result) bool { return r.Figure == f.Figure && r.Subject == subject })
 			if i < 0 {
 				t.Errorf("%s has no %s", subject, f.Name)
 			} else if v := results[i].Value; !(v > 0) || math.IsInf(v, 0) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/goswan/goswan/bench/clock"
+	"github.com/goswan/goswan/bench/report"
 	"github.com/goswan/goswan/crypto/aesgcm"
 	"github.com/goswan/goswan/crypto/secret"
 	"github.com/goswan/goswan/esp"
@@ -55,7 +56,7 @@ type pair struct {
 // addPackets compares what the engine does for a packet with the cipher's part of it.
 func (b *Bench) addPackets() error {
 	for _, x := range []struct {
-		seal, open          string
+		seal, open          report.Figure
 		size, count, stride int
 	}{
 		// The packets of a super-packet lie as segmentation lays them: each header over the payload before.

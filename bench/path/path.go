@@ -65,6 +65,9 @@ func Measure(ctx context.Context, run *report.Run, c Config) (err error) {
 	for _, suite := range c.Suites {
 		for _, sas := range c.SAs {
 			for _, flows := range c.Flows {
+				if c.Progress != nil {
+					c.Progress(len(paths), len(c.Suites)*len(c.SAs)*len(c.Flows), fmt.Sprintf("making %d SAs and %d flows", sas, flows))
+				}
 				p, err := inside.NewPath(inside.PathConfig{Suite: suite, SAs: sas, Flows: flows})
 				if err != nil {
 					return err
@@ -101,7 +104,7 @@ func job(rec *report.Recorder, perPacket func(time.Duration) float64, key report
 			ns := perPacket(d)
 			rec.Record(round, took, ns)
 			rec.Derive(round, speed, report.PacketTime, 8*octets/ns)
-			rec.Derive(round, rate, report.PacketTime, 1e9/ns)
+			rec.Derive(round, rate, report.PacketTime, 1e3/ns)
 			return nil
 		},
 	}

@@ -60,7 +60,7 @@ type Figure struct {
 // The figures of the runs within this process. Those of tunnels are package tunnel's.
 var (
 	Throughput    = Figure{"throughput", "Gbit/s", More} // of inner packets
-	PacketRate    = Figure{"packet rate", "packets/s", More}
+	PacketRate    = Figure{"packet rate", "Mpackets/s", More}
 	PacketTime    = Figure{"time per packet", "ns", Less} // of one core
 	CyclesByte    = Figure{"cycles per octet", "cycles", Less}
 	Allocations   = Figure{"allocations per packet", "1", Less}

@@ -32,20 +32,12 @@ type Plan struct {
 // least is the shortest share: what reading the clock does not disturb.
 const least = 500 * time.Microsecond
 
-// Share is the time of one turn of a job that has no fixed time. A plan of more jobs than the budget has room for takes longer.
-func (p Plan) Share() time.Duration {
-	n := 0
-	for _, j := range p.Jobs {
-		if j.Fixed == 0 {
-			n++
-		}
-	}
-	return max(p.Time/time.Duration(max(n*p.Rounds, 1)), least)
-}
-
-// Run measures until it is done, a job fails, or ctx ends. Rounds are complete or, the last one, not.
+// Run measures until it is done, a job fails, or ctx ends. Rounds are complete or, the last one, not. What is left of the budget is
+// divided among the turns that are left, so that what jobs need besides is within it too; a plan of more jobs than the budget has
+// room for takes longer.
 func (p Plan) Run(ctx context.Context) error {
-	share, total := p.Share(), len(p.Jobs)*p.Rounds
+	left, turns := p.Time, p.Rounds*p.sharing()
+	total := len(p.Jobs) * p.Rounds
 	for round := range p.Rounds {
 		for i := range p.Jobs {
 			if err := context.Cause(ctx); err != nil {
@@ -56,12 +48,16 @@ func (p Plan) Run(ctx context.Context) error {
 			if p.Progress != nil {
 				p.Progress(round*len(p.Jobs)+i, total, j.Name)
 			}
-			d := share
-			if j.Fixed != 0 {
-				d = j.Fixed
+			d, begin := j.Fixed, time.Now()
+			if j.Fixed == 0 {
+				d = max(left/time.Duration(turns), least)
 			}
 			if err := j.Measure(round, d); err != nil {
 				return fmt.Errorf("%s: %w", j.Name, err)
+			}
+			if j.Fixed == 0 {
+				left -= time.Since(begin)
+				turns--
 			}
 		}
 	}
@@ -69,4 +65,14 @@ func (p Plan) Run(ctx context.Context) error {
 		p.Progress(total, total, "")
 	}
 	return nil
+}
+
+// sharing is how many jobs share the budget.
+func (p Plan) sharing() (n int) {
+	for _, j := range p.Jobs {
+		if j.Fixed == 0 {
+			n++
+		}
+	}
+	return n
 }

@@ -43,22 +43,23 @@ func TestRunInterleaves(t *testing.T) {
 	}
 }
 
-func TestShare(t *testing.T) {
-	var log []string
-	p := plan(&log, 5, "a", "b", "c")
-	if got := p.Share(); got != 4*time.Second {
-		t.Errorf("a minute among three jobs and five rounds is %v, want 4s", got)
+// TestRunDividesTheBudget: a turn gets its part of what is left, and a job with a time of its own takes nothing of it.
+func TestRunDividesTheBudget(t *testing.T) {
+	var given []time.Duration
+	measure := func(_ int, d time.Duration) error { given = append(given, d); return nil }
+	p := Plan{Rounds: 2, Time: time.Hour, Jobs: []Job{{Measure: measure}, {Measure: measure, Fixed: time.Second}, {Measure: measure}}}
+	if err := p.Run(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	p.Jobs[0].Fixed = time.Second
-	if got := p.Share(); got != 6*time.Second {
-		t.Errorf("a minute among two jobs and five rounds is %v, want 6s", got)
+	// Every round begins with another job, the second with the second. Jobs that take no time leave theirs to those behind them.
+	for i, least := range []time.Duration{14 * time.Minute, time.Second, 19 * time.Minute, time.Second, 29 * time.Minute, 59 * time.Minute} {
+		if given[i] < least || given[i] > least+time.Minute {
+			t.Errorf("turn %d has %v, want about %v", i, given[i], least)
+		}
 	}
-	p.Time = 1
-	if got := p.Share(); got != least {
-		t.Errorf("a share of nothing is %v, want %v", got, least)
-	}
-	if got := (Plan{Rounds: 1, Time: time.Second}).Share(); got != time.Second {
-		t.Errorf("without jobs a share is %v", got)
+	given, p.Time = nil, 1
+	if err := p.Run(t.Context()); err != nil || given[0] != least {
+		t.Errorf("of nothing a turn has %v (%v), want %v", given[0], err, least)
 	}
 }
 

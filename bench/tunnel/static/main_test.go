@@ -16,7 +16,7 @@ import (
 // bothEnds are the ends as the namespaces have them.
 func bothEnds(t *testing.T, suite string) (left, right []esp.Params) {
 	t.Helper()
-	ends, set, err := parseStatic([]string{leftOuter, leftInner, rightOuter, rightInner, suite})
+	ends, set, err := parseStatic([]string{"192.0.2.1", "10.1.0.1", "192.0.2.2", "10.2.0.1", suite})
 	if err != nil {
 		t.Fatal(err)
 	}
