@@ -66,8 +66,7 @@ func (p *programs) findStrongSwan(ctx context.Context) {
 			strings.ReplaceAll(p.strongSwanMissing.Error(), "\n", ", "))
 		return
 	}
-	out, _ := exec.CommandContext(ctx, p.charon, "--version").Output()
-	p.peers = append(p.peers, report.Peer{Name: libipsec, Version: strings.TrimPrefix(firstLine(out), "Linux ")})
+	p.peers = append(p.peers, report.Peer{Name: libipsec, Version: version(ctx, p.swanctl, "--help")})
 }
 
 // findStatic builds the endpoint without IKE, which is shipped nowhere.
@@ -86,8 +85,7 @@ func (p *programs) findWireguard(ctx context.Context) {
 	err := inCheckout(ctx)
 	if err == nil {
 		if err = goBuild(ctx, p.wireguardGo, wireguardModule); err == nil {
-			out, _ := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Version}}", wireguardModule).Output()
-			p.peers = append(p.peers, report.Peer{Name: wireguardGo, Version: firstLine(out)})
+			p.peers = append(p.peers, report.Peer{Name: wireguardGo, Version: version(ctx, "go", "list", "-m", "-f", "{{.Version}}", wireguardModule)})
 			return
 		}
 	}
@@ -97,8 +95,7 @@ func (p *programs) findWireguard(ctx context.Context) {
 		return
 	}
 	p.wireguardGo = installed
-	out, _ := exec.CommandContext(ctx, installed, "--version").Output()
-	p.peers = append(p.peers, report.Peer{Name: wireguardGo, Version: strings.TrimPrefix(firstLine(out), "wireguard-go ")})
+	p.peers = append(p.peers, report.Peer{Name: wireguardGo, Version: version(ctx, installed, "--version")})
 }
 
 // inCheckout is nil where the go command finds goswan's own module.
@@ -117,6 +114,14 @@ func goBuild(ctx context.Context, out, pkg string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", out, pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	return said(cmd)
+}
+
+// version is what a program says of itself in its first line, or "" (swanctl: with its help; charon-systemd knows no options). A program that says nothing is not waited for.
+func version(ctx context.Context, argv ...string) string {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	out, _ := exec.CommandContext(ctx, argv[0], argv[1:]...).Output()
+	return firstLine(out)
 }
 
 // firstLine is what a program said first.
