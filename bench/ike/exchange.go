@@ -49,16 +49,20 @@ func exchangeJobs(rec *report.Recorder, word string, row *ke.Transform) (jobs []
 			return err
 		}},
 	} {
-		key := report.Key{Subject: Goswan, Suite: word, Operation: op.name}
-		jobs = append(jobs, turns.Job{Name: word + " " + op.name, Measure: func(round int, d time.Duration) error {
-			each, err := repeat(d, op.do)
-			if err == nil {
-				per(rec, round, key, report.OperationTime, report.OperationRate, each)
-			}
-			return err
-		}})
+		jobs = append(jobs, operation(rec, report.Key{Subject: Goswan, Suite: word, Operation: op.name}, op.do))
 	}
 	return jobs, nil
+}
+
+// operation measures one thing that is done over and over.
+func operation(rec *report.Recorder, key report.Key, do func() error) turns.Job {
+	return turns.Job{Name: key.Suite + " " + key.Operation, Measure: func(round int, d time.Duration) error {
+		each, err := repeat(d, do)
+		if err == nil {
+			per(rec, round, key, report.OperationTime, report.OperationRate, each)
+		}
+		return err
+	}}
 }
 
 // repeat does something for d, and returns the CPU time that it took each time. The first does not count.

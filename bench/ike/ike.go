@@ -1,4 +1,4 @@
-// Package ike measures what negotiating costs: every key exchange of the table, and whole handshakes, IKE_SA_INIT and IKE_AUTH with
+// Package ike measures what negotiating costs: every key exchange and signature of the tables, and whole handshakes, IKE_SA_INIT and IKE_AUTH with
 // the first Child SA (RFC 7296 §1.2), between two of the machines that the daemon runs, without a network between them. What either
 // role costs is measured apart, since a gateway is mostly one of them.
 package ike
@@ -24,6 +24,7 @@ const Goswan = "goswan"
 // Config is what to measure.
 type Config struct {
 	KE       []string // keywords; see Choose
+	Schemes  []string // of signatures; see ChooseSchemes
 	Time     time.Duration
 	Rounds   int
 	Progress turns.Progress
@@ -69,7 +70,7 @@ func method(word string) (*ke.Transform, bool) {
 
 // Measure measures and enters what it measured into the run, also when it ends with an error.
 func Measure(ctx context.Context, run *report.Run, c Config) error {
-	if len(c.KE) == 0 || c.Rounds < 1 || c.Time <= 0 {
+	if len(c.KE)+len(c.Schemes) == 0 || c.Rounds < 1 || c.Time <= 0 {
 		return errors.New("ike: there is nothing to measure")
 	}
 	rec := report.NewRecorder(run)
@@ -85,6 +86,14 @@ func Measure(ctx context.Context, run *report.Run, c Config) error {
 		}
 		jobs = append(jobs, more...)
 	}
+	if c.Progress != nil {
+		c.Progress(0, 1, "making keys")
+	}
+	more, err := signatureJobs(run, rec, c.Schemes)
+	if err != nil {
+		return err
+	}
+	jobs = append(jobs, more...)
 	for _, word := range c.KE {
 		job, err := handshakeJob(rec, word)
 		if err != nil {
@@ -94,7 +103,9 @@ func Measure(ctx context.Context, run *report.Run, c Config) error {
 		}
 		jobs = append(jobs, job)
 	}
-	run.Note("a handshake is IKE_SA_INIT and IKE_AUTH with a pre-shared key and one Child SA, in memory; certificates are not measured: this version does not authenticate with them")
+	if len(c.KE) > 0 {
+		run.Note("a handshake is IKE_SA_INIT and IKE_AUTH with a pre-shared key and one Child SA, in memory; authentication by certificates is not measured, and adds a signature and a verification, at least, in either role")
+	}
 	if !clock.IsCPU {
 		run.Note("time is what passed on the wall: this system has no clock for a thread")
 	}

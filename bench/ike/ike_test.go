@@ -11,6 +11,7 @@ import (
 
 	"github.com/goswan/goswan/bench/report"
 	"github.com/goswan/goswan/crypto/ke"
+	"github.com/goswan/goswan/crypto/sig"
 	"github.com/goswan/goswan/crypto/suite"
 )
 
@@ -21,9 +22,14 @@ func TestMeasureEveryMethod(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Measure(t.Context(), run, Config{KE: methods, Time: 1, Rounds: 1}); err != nil {
+	schemes, err := ChooseSchemes(nil)
+	if err != nil {
 		t.Fatal(err)
 	}
+	if err := Measure(t.Context(), run, Config{KE: methods, Schemes: schemes, Time: 1, Rounds: 1}); err != nil {
+		t.Fatal(err)
+	}
+	signaturesMeasured(t, run)
 	for _, row := range ke.Transforms {
 		if !row.Status.Usable() || len(row.Keywords) == 0 {
 			continue
@@ -50,9 +56,33 @@ func TestMeasureEveryMethod(t *testing.T) {
 	}
 }
 
+// signaturesMeasured: every usable row has both operations, with keys that fit it, or is noted.
+func signaturesMeasured(t *testing.T, run *report.Run) {
+	t.Helper()
+	seen, keys := map[string]bool{}, map[string]bool{}
+	for _, m := range run.Of(report.OperationTime) {
+		scheme, key, _ := strings.Cut(m.Suite, " ")
+		seen[scheme+" "+m.Operation], keys[key] = true, true
+	}
+	for _, s := range sig.Schemes {
+		noted := strings.Contains(strings.Join(run.Notes, "\n"), "signatures by "+s.Name+":")
+		for _, op := range []string{Sign, Verify} {
+			if got := seen[s.Name+" "+op] || noted; got != s.Status.Usable() {
+				t.Errorf("%s, which is %s: %s is measured or noted: %v", s.Name, s.Status, op, got)
+			}
+		}
+	}
+	for _, key := range []string{"RSA 2048", "RSA 3072", "RSA 4096", "P-256", "P-384", "P-521"} {
+		if !keys[key] {
+			t.Errorf("no signature is made by %s", key)
+		}
+	}
+}
+
 func TestMeasureRefuses(t *testing.T) {
 	for name, c := range map[string]Config{
 		"no method":      {Time: 1, Rounds: 1},
+		"another scheme": {Schemes: []string{"rot13"}, Time: 1, Rounds: 1},
 		"another method": {KE: []string{"rot13"}, Time: 1, Rounds: 1},
 		"no rounds":      {KE: []string{"x25519"}, Time: 1},
 		"no time":        {KE: []string{"x25519"}, Rounds: 1},
@@ -74,6 +104,18 @@ func TestChoose(t *testing.T) {
 	}
 	if _, err := Choose([]string{"modp768"}); err == nil || !strings.Contains(err.Error(), "there are x25519") {
 		t.Errorf("a refused method: %v", err)
+	}
+}
+
+func TestChooseSchemes(t *testing.T) {
+	if got, err := ChooseSchemes([]string{"ed25519", "ecdsa-sha256", "ED25519"}); err != nil || strings.Join(got, " ") != "ED25519 ECDSA_WITH_SHA256_DER ECDSA-256" {
+		t.Errorf("chosen are %q (%v)", got, err)
+	}
+	if _, err := ChooseSchemes([]string{"rsa-md5"}); err == nil || !strings.Contains(err.Error(), "there are RSA_EMSA") {
+		t.Errorf("a refused scheme: %v", err)
+	}
+	if _, err := ChooseSchemes([]string{""}); err == nil {
+		t.Error("no name picks a scheme")
 	}
 }
 

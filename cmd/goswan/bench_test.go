@@ -36,6 +36,7 @@ func TestBenchPrintsTables(t *testing.T) {
 		"bench ike --ke x25519" + tiny: {
 			"time per operation, initiate, µs", "goswan x25519", "handshake rate, responder, handshakes/s", "prfsha384-x25519",
 		},
+		"bench ike --sig ed25519" + tiny:          {"time per operation, sign, µs", "time per operation, verify, µs", "goswan ED25519"},
 		"bench path --sas 1,2 --flows 1,3" + tiny: {"throughput, Gbit/s  ", "aes128gcm16 2 SAs 3 flows", "time per packet, ns"},
 	} {
 		out := benchRun(t, command)
