@@ -156,7 +156,7 @@ func (b *bench) jobs() (jobs []turns.Job, err error) {
 				for _, size := range b.Sizes {
 					key := report.Key{Subject: Goswan, Suite: words, Operation: op, Size: size.Octets, Mix: size.Mix, Cores: cores}
 					jobs = append(jobs, turns.Job{
-						Name:    fmt.Sprintf("%s %s %s, %d cores", words, op, size, cores),
+						Name:    fmt.Sprintf("%s %s %s, cores: %d", words, op, size, cores),
 						Measure: func(round int, d time.Duration) error { return b.one(set, size, key, round, d) },
 					})
 				}

@@ -61,6 +61,9 @@ func Measure(ctx context.Context, run *report.Run, c Config) (err error) {
 		}
 		defer func() { _ = m.inside.Close() }() // its engines end in order or with us
 	}
+	if m.inside == nil && len(m.tunnels) == 0 {
+		return errors.New("nothing is left that can be measured here")
+	}
 	err = m.rounds(ctx)
 	m.finish()
 	return err
