@@ -128,7 +128,7 @@ func (c *code) Sum(b []byte) []byte {
 	} else {
 		copy(c.out[:], c.last[:c.n])
 		clear(c.out[c.n:])
-		// "padding … with a single '1' followed by the minimum number of '0's"  RFC 4493 §2.4, RFC 3566 §4
+		// "…the concatenation of x and a single '1', followed by the minimum number of '0's"  RFC 4493 §2.4, and RFC 3566 §4
 		c.out[c.n] = 0x80
 		subtle.XORBytes(c.out[:], c.out[:], c.k2[:])
 	}
