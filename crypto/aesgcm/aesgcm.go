@@ -9,6 +9,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"errors"
+	"slices"
 
 	"github.com/goswan/goswan/crypto/ctr"
 	"github.com/goswan/goswan/crypto/secret"
@@ -108,12 +109,6 @@ func (t *twelve) Wipe() {
 
 // grow returns b with n octets more, and these alone.
 func grow(b []byte, n int) (whole, more []byte) {
-	total := len(b) + n
-	if cap(b) >= total {
-		whole = b[:total]
-	} else {
-		whole = make([]byte, total)
-		copy(whole, b)
-	}
+	whole = slices.Grow(b, n)[:len(b)+n]
 	return whole, whole[len(b):]
 }

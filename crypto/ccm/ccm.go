@@ -10,6 +10,7 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"github.com/goswan/goswan/crypto/ctr"
 )
@@ -178,12 +179,6 @@ func (m *mac) write(data []byte) {
 
 // grow returns b with n octets more, and these alone.
 func grow(b []byte, n int) (whole, more []byte) {
-	total := len(b) + n
-	if cap(b) >= total {
-		whole = b[:total]
-	} else {
-		whole = make([]byte, total)
-		copy(whole, b)
-	}
+	whole = slices.Grow(b, n)[:len(b)+n]
 	return whole, whole[len(b):]
 }
