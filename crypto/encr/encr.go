@@ -39,6 +39,7 @@ type Transform struct {
 	Strength int       // bits of security of a key of fixed length; 0: as many as the key has
 	RFC      string    // where its use in IKE and ESP is specified
 	Status   status.Status
+	Named    bool   // of a Default row: sound, but used only when it is named; the proposal `default` stays short
 	Why      string // of a refused or legacy row: why
 
 	// NewAEAD keys a combined mode whose nonce is salt | IV. One goroutine at a time may use it, and Seal and Open do not allocate

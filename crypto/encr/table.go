@@ -40,7 +40,7 @@ var Transforms = []Transform{
 	{ID: 13, DOI: 13, Name: "ENCR_AES_CTR", Log: "AES_CTR",
 		Keywords: []Keyword{{"aes128ctr", 128}, {"aes192ctr", 192}, {"aes256ctr", 256}},
 		KeyBits:  aesBits, SaltLen: 4, IVLen: 8, Block: 1,
-		RFC: "RFC 3686, RFC 5930", Status: status.Named, NewMode: newAESCTR},
+		RFC: "RFC 3686, RFC 5930", Status: status.Default, Named: true, NewMode: newAESCTR},
 	{ID: 14, DOI: 14, Name: "ENCR_AES_CCM_8", Log: "AES_CCM_8",
 		Keywords: []Keyword{
 			{"aes128ccm8", 128}, {"aes128ccm64", 128},
@@ -48,7 +48,7 @@ var Transforms = []Transform{
 			{"aes256ccm8", 256}, {"aes256ccm64", 256},
 		},
 		KeyBits: aesBits, SaltLen: 3, IVLen: 8, ICVLen: 8, Block: 1, AEAD: true,
-		RFC: "RFC 4309, RFC 5282", Status: status.Named, NewAEAD: newAESCCM(8)},
+		RFC: "RFC 4309, RFC 5282", Status: status.Default, Named: true, NewAEAD: newAESCCM(8)},
 	{ID: 15, DOI: 15, Name: "ENCR_AES_CCM_12", Log: "AES_CCM_12",
 		Keywords: []Keyword{
 			{"aes128ccm12", 128}, {"aes128ccm96", 128},
@@ -56,7 +56,7 @@ var Transforms = []Transform{
 			{"aes256ccm12", 256}, {"aes256ccm96", 256},
 		},
 		KeyBits: aesBits, SaltLen: 3, IVLen: 8, ICVLen: 12, Block: 1, AEAD: true,
-		RFC: "RFC 4309, RFC 5282", Status: status.Named, NewAEAD: newAESCCM(12)},
+		RFC: "RFC 4309, RFC 5282", Status: status.Default, Named: true, NewAEAD: newAESCCM(12)},
 	{ID: 16, DOI: 16, Name: "ENCR_AES_CCM_16", Log: "AES_CCM_16",
 		Keywords: []Keyword{
 			{"aes128ccm16", 128}, {"aes128ccm128", 128}, {"aes128ccm", 128},
@@ -64,7 +64,7 @@ var Transforms = []Transform{
 			{"aes256ccm16", 256}, {"aes256ccm128", 256}, {"aes256ccm", 256},
 		},
 		KeyBits: aesBits, SaltLen: 3, IVLen: 8, ICVLen: 16, Block: 1, AEAD: true,
-		RFC: "RFC 4309, RFC 5282", Status: status.Named, NewAEAD: newAESCCM(16)},
+		RFC: "RFC 4309, RFC 5282", Status: status.Default, Named: true, NewAEAD: newAESCCM(16)},
 	{ID: 19, DOI: 19, Name: "ENCR_AES_GCM_12", Log: "AES_GCM_12",
 		Keywords: []Keyword{
 			{"aes128gcm12", 128}, {"aes128gcm96", 128},
@@ -72,15 +72,15 @@ var Transforms = []Transform{
 			{"aes256gcm12", 256}, {"aes256gcm96", 256},
 		},
 		KeyBits: aesBits, SaltLen: 4, IVLen: 8, ICVLen: 12, Block: 1, AEAD: true,
-		RFC: "RFC 4106, RFC 5282", Status: status.Named, NewAEAD: newAESGCM(12)},
+		RFC: "RFC 4106, RFC 5282", Status: status.Default, Named: true, NewAEAD: newAESGCM(12)},
 	{ID: 23, IKEv1: 8, DOI: 22, Name: "ENCR_CAMELLIA_CBC", Log: "CAMELLIA_CBC",
 		Keywords: []Keyword{{"camellia128", 128}, {"camellia", 128}, {"camellia192", 192}, {"camellia256", 256}},
 		KeyBits:  aesBits, IVLen: 16, Block: 16, RandomIV: true,
-		RFC: "RFC 4312, RFC 5529", Status: status.Named, NewMode: newCamelliaCBC},
+		RFC: "RFC 4312, RFC 5529", Status: status.Default, Named: true, NewMode: newCamelliaCBC},
 	{ID: 24, Name: "ENCR_CAMELLIA_CTR", Log: "CAMELLIA_CTR",
 		Keywords: []Keyword{{"camellia128ctr", 128}, {"camellia192ctr", 192}, {"camellia256ctr", 256}},
 		KeyBits:  aesBits, SaltLen: 4, IVLen: 8, Block: 1,
-		RFC: "RFC 5529", Status: status.Named, NewMode: newCamelliaCTR},
+		RFC: "RFC 5529", Status: status.Default, Named: true, NewMode: newCamelliaCTR},
 	{ID: 25, Name: "ENCR_CAMELLIA_CCM_8", Log: "CAMELLIA_CCM_8",
 		Keywords: []Keyword{
 			{"camellia128ccm8", 128}, {"camellia128ccm64", 128},
@@ -88,7 +88,7 @@ var Transforms = []Transform{
 			{"camellia256ccm8", 256}, {"camellia256ccm64", 256},
 		},
 		KeyBits: aesBits, SaltLen: 3, IVLen: 8, ICVLen: 8, Block: 1, AEAD: true,
-		RFC: "RFC 5529", Status: status.Named, NewAEAD: newCamelliaCCM(8)},
+		RFC: "RFC 5529", Status: status.Default, Named: true, NewAEAD: newCamelliaCCM(8)},
 	{ID: 26, Name: "ENCR_CAMELLIA_CCM_12", Log: "CAMELLIA_CCM_12",
 		Keywords: []Keyword{
 			{"camellia128ccm12", 128}, {"camellia128ccm96", 128},
@@ -96,7 +96,7 @@ var Transforms = []Transform{
 			{"camellia256ccm12", 256}, {"camellia256ccm96", 256},
 		},
 		KeyBits: aesBits, SaltLen: 3, IVLen: 8, ICVLen: 12, Block: 1, AEAD: true,
-		RFC: "RFC 5529", Status: status.Named, NewAEAD: newCamelliaCCM(12)},
+		RFC: "RFC 5529", Status: status.Default, Named: true, NewAEAD: newCamelliaCCM(12)},
 	{ID: 27, Name: "ENCR_CAMELLIA_CCM_16", Log: "CAMELLIA_CCM_16",
 		Keywords: []Keyword{
 			{"camellia128ccm16", 128}, {"camellia128ccm128", 128},
@@ -104,21 +104,21 @@ var Transforms = []Transform{
 			{"camellia256ccm16", 256}, {"camellia256ccm128", 256},
 		},
 		KeyBits: aesBits, SaltLen: 3, IVLen: 8, ICVLen: 16, Block: 1, AEAD: true,
-		RFC: "RFC 5529", Status: status.Named, NewAEAD: newCamelliaCCM(16)},
+		RFC: "RFC 5529", Status: status.Default, Named: true, NewAEAD: newCamelliaCCM(16)},
 
 	// The IV is the sequence number. strongSwan has no words for these; ours say what they are.
 	{ID: 29, Name: "ENCR_AES_CCM_8_IIV", Log: "AES_CCM_8_IIV",
 		Keywords: []Keyword{{"aes128ccm8iiv", 128}, {"aes192ccm8iiv", 192}, {"aes256ccm8iiv", 256}},
 		KeyBits:  aesBits, SaltLen: 3, ICVLen: 8, Block: 1, AEAD: true, Implicit: true, ESPOnly: true,
-		RFC: "RFC 8750", Status: status.Named, NewAEAD: newAESCCM(8)},
+		RFC: "RFC 8750", Status: status.Default, Named: true, NewAEAD: newAESCCM(8)},
 	{ID: 30, Name: "ENCR_AES_GCM_16_IIV", Log: "AES_GCM_16_IIV",
 		Keywords: []Keyword{{"aes128gcm16iiv", 128}, {"aes192gcm16iiv", 192}, {"aes256gcm16iiv", 256}},
 		KeyBits:  aesBits, SaltLen: 4, ICVLen: 16, Block: 1, AEAD: true, Implicit: true, ESPOnly: true,
-		RFC: "RFC 8750", Status: status.Named, NewAEAD: newAESGCM(16)},
+		RFC: "RFC 8750", Status: status.Default, Named: true, NewAEAD: newAESGCM(16)},
 	{ID: 31, Name: "ENCR_CHACHA20_POLY1305_IIV", Log: "CHACHA20_POLY1305_IIV",
 		Keywords: []Keyword{{"chacha20poly1305iiv", 0}},
 		FixedKey: 32, SaltLen: 4, ICVLen: 16, Block: 1, AEAD: true, Implicit: true, ESPOnly: true, Strength: 256,
-		RFC: "RFC 8750", Status: status.Named, NewAEAD: newChaCha20Poly1305},
+		RFC: "RFC 8750", Status: status.Default, Named: true, NewAEAD: newChaCha20Poly1305},
 
 	// For peers that have nothing better, and for those who want no encryption.
 	{ID: 18, DOI: 18, Name: "ENCR_AES_GCM_8", Log: "AES_GCM_8",

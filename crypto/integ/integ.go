@@ -26,6 +26,7 @@ type Transform struct {
 	PRF      uint16   // the PRF of the same function, which an IKE proposal that names none gets; 0 is none
 	RFC      string   // where its use in IKE and ESP is specified
 	Status   status.Status
+	Named    bool   // of a Default row: sound, but used only when it is named; the proposal `default` stays short
 	Why      string // of a refused or legacy row: why
 
 	// New returns the keyed function; its Sum gives the value before truncation, and neither Reset, Write nor Sum

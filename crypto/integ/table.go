@@ -46,15 +46,15 @@ var Transforms = []Transform{
 	{ID: 5, DOI: 9, AH: 9, Name: "AUTH_AES_XCBC_96", Log: "AES_XCBC_96",
 		Keywords: []string{"aesxcbc"},
 		KeyLen:   16, ICVLen: 12, Strength: 96, PRF: 4,
-		RFC: "RFC 3566", Status: status.Named, New: newAESXCBC},
+		RFC: "RFC 3566", Status: status.Default, Named: true, New: newAESXCBC},
 	{ID: 8, Name: "AUTH_AES_CMAC_96", Log: "AES_CMAC_96",
 		Keywords: []string{"aescmac"},
 		KeyLen:   16, ICVLen: 12, Strength: 96, PRF: 8,
-		RFC: "RFC 4494", Status: status.Named, New: newAESCMAC},
+		RFC: "RFC 4494", Status: status.Default, Named: true, New: newAESCMAC},
 	{ID: 1030, Name: "AUTH_CAMELLIA_XCBC_96", Log: "CAMELLIA_XCBC_96",
 		Keywords: []string{"camelliaxcbc"},
 		KeyLen:   16, ICVLen: 12, Strength: 96, PRF: 1028,
-		RFC: "draft-kanno-ipsecme-camellia-xcbc", Status: status.Named, New: newCamelliaXCBC},
+		RFC: "draft-kanno-ipsecme-camellia-xcbc", Status: status.Default, Named: true, New: newCamelliaXCBC},
 
 	// For peers that have nothing better.
 	{ID: 2, IKEv1: 2, DOI: 2, AH: 3, Name: "AUTH_HMAC_SHA1_96", Log: "HMAC_SHA1_96",

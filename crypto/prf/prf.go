@@ -25,6 +25,7 @@ type Transform struct {
 	Strength int      // bits of security
 	RFC      string   // where its use in IKE is specified
 	Status   status.Status
+	Named    bool   // of a Default row: sound, but used only when it is named; the proposal `default` stays short
 	Why      string // of a refused or legacy row: why
 
 	// New returns the function keyed with a key of any length.

@@ -30,11 +30,11 @@ var Transforms = []Transform{
 
 	// Sound too, and usable by name.
 	{ID: 4, Name: "PRF_AES128_XCBC", Keywords: []string{"prfaesxcbc"},
-		KeyLen: 16, OutLen: 16, FixedKey: true, Strength: 128, RFC: "RFC 4434", Status: status.Named, New: newAESXCBC},
+		KeyLen: 16, OutLen: 16, FixedKey: true, Strength: 128, RFC: "RFC 4434", Status: status.Default, Named: true, New: newAESXCBC},
 	{ID: 8, Name: "PRF_AES128_CMAC", Keywords: []string{"prfaescmac"},
-		KeyLen: 16, OutLen: 16, FixedKey: true, Strength: 128, RFC: "RFC 4615", Status: status.Named, New: newAESCMAC},
+		KeyLen: 16, OutLen: 16, FixedKey: true, Strength: 128, RFC: "RFC 4615", Status: status.Default, Named: true, New: newAESCMAC},
 	{ID: 1028, Name: "PRF_CAMELLIA128_XCBC", Keywords: []string{"prfcamelliaxcbc"},
-		KeyLen: 16, OutLen: 16, FixedKey: true, Strength: 128, RFC: "draft-kanno-ipsecme-camellia-xcbc", Status: status.Named, New: newCamelliaXCBC},
+		KeyLen: 16, OutLen: 16, FixedKey: true, Strength: 128, RFC: "draft-kanno-ipsecme-camellia-xcbc", Status: status.Default, Named: true, New: newCamelliaXCBC},
 
 	// For peers that have nothing better.
 	{ID: 2, IKEv1: 2, Name: "PRF_HMAC_SHA1", Keywords: []string{"prfsha1"},

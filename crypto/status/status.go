@@ -1,4 +1,4 @@
-// Package status says how far a transform may be used: by default, when it is named, with a warning, or not at all.
+// Package status says how far a transform may be used: by default, when it is named, or not at all.
 //
 // The recommendations behind it are RFC 8247 (IKEv2), RFC 8221 (ESP and AH) and RFC 9395 (what went with IKEv1).
 package status
@@ -11,13 +11,12 @@ type Status uint8
 // The standings. The zero value is the one that gives nothing away.
 const (
 	Unimplemented Status = iota // known by number, name and keyword only
-	Default                     // sound, and part of the proposal `default`
-	Named                       // sound, usable when the configuration names it; `default` would only grow by it
+	Default                     // sound, and part of the proposal `default` unless the row says that it has to be named
 	Legacy                      // usable when the configuration names it; worth a warning
 	Refused                     // never usable: broken, or too short
 )
 
-var names = [...]string{"unimplemented", "default", "named", "legacy", "refused"}
+var names = [...]string{"unimplemented", "default", "legacy", "refused"}
 
 // String returns the standing in one lower-case word.
 func (s Status) String() string {
@@ -28,4 +27,4 @@ func (s Status) String() string {
 }
 
 // Usable tells whether a transform of this standing can be configured and negotiated.
-func (s Status) Usable() bool { return s == Default || s == Named || s == Legacy }
+func (s Status) Usable() bool { return s == Default || s == Legacy }

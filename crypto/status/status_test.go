@@ -7,7 +7,7 @@ func TestStandings(t *testing.T) {
 		name   string
 		usable bool
 	}{
-		Unimplemented: {"unimplemented", false}, Default: {"default", true}, Named: {"named", true}, Legacy: {"legacy", true},
+		Unimplemented: {"unimplemented", false}, Default: {"default", true}, Legacy: {"legacy", true},
 		Refused: {"refused", false}, 77: {"status 77", false},
 	} {
 		if s.String() != want.name || s.Usable() != want.usable {

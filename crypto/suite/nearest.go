@@ -130,7 +130,7 @@ func usable(kind TransformType, o, a Proposal) (Transform, bool) {
 	if both := common(o.Of(kind), a.Of(kind), true); len(both) > 0 {
 		return both[0], true
 	}
-	for _, want := range []status.Status{status.Default, status.Named, status.Legacy} {
+	for _, want := range []status.Status{status.Default, status.Legacy} {
 		for _, t := range o.Of(kind) {
 			if s, _ := t.Status(); s == want && !t.notFor(o.Protocol) {
 				return t, true

@@ -39,7 +39,7 @@ func TestEveryWordOfStrongSwanIsKnown(t *testing.T) {
 		}
 		_, reason, _ := parseWord(ESP, word)
 		switch s, why := tr.Status(); s {
-		case status.Default, status.Named, status.Legacy:
+		case status.Default, status.Legacy:
 			if reason != "" {
 				t.Errorf("%q is usable and yet %s", word, reason)
 			}
