@@ -5,9 +5,8 @@ import "encoding/binary"
 // simple is Camellia a second time, written from RFC 3713 octet by octet with the tables of the s-boxes and the subkeys of its two
 // listings, and from nothing of this package.
 type simple struct {
-	kw     [5]uint64
-	k, ke  []uint64
-	rounds int
+	kw    [5]uint64
+	k, ke []uint64
 }
 
 // simpleSBox1 is SBOX1: h(g(f(x ⊕ 0xc5))) ⊕ 0x6e, with g the inversion in GF(2^8) modulo β⁸ + β⁶ + β⁵ + β³ + 1, on the basis of
