@@ -58,7 +58,7 @@ type Mode interface {
 // implicitIV is the octets of the sequence number that is the IV, extended to 64 bits if need be: RFC 8750 §4.
 const implicitIV = 8
 
-// NonceIV returns the octets of IV in the nonce of a combined mode: those in the packet, or those of an implicit IV.
+// NonceIV returns the octets of IV that a packet is ciphered with: those in the packet, or those of an implicit IV.
 func (t Transform) NonceIV() int {
 	if t.Implicit {
 		return implicitIV

@@ -88,12 +88,7 @@ func newCipher(t testing.TB, s Set, seed byte) Cipher {
 }
 
 // ivLen is how many octets of IV Seal and Open take: those in the packet, or of the sequence number.
-func ivLen(s Set) int {
-	if s.Encr.AEAD {
-		return s.Encr.NonceIV()
-	}
-	return s.Encr.IVLen
-}
+func ivLen(s Set) int { return s.Encr.NonceIV() }
 
 // encrypts tells whether the plaintext is hidden.
 func encrypts(s Set) bool { return s.Encr.Log != "NULL" && s.Encr.Log != "NULL_AES_GMAC" }
