@@ -197,8 +197,9 @@ func readProposals(p suite.Protocol, v settings.Value) ([]suite.Proposal, error)
 	var old []string
 	for _, proposal := range all {
 		for _, t := range proposal.Legacy() {
-			if !slices.Contains(old, t.String()) {
-				old = append(old, t.String())
+			_, why := t.Status()
+			if reason := fmt.Sprintf("%s (%s)", t, why); !slices.Contains(old, reason) {
+				old = append(old, reason)
 			}
 		}
 	}

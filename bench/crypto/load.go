@@ -41,7 +41,7 @@ func newLoad(set suite.Set, size Size, open bool) (*load, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &load{cipher: c, open: open, iv: make([]byte, c.IVLen()), aad: make([]byte, aadLen)}
+	l := &load{cipher: c, open: open, iv: make([]byte, set.Encr.NonceIV()), aad: make([]byte, aadLen)}
 	longest := 0
 	for _, n := range size.packets() {
 		// "…the Pad Length and Next Header fields must be right aligned within a 4-byte word"  RFC 4303 §2.4

@@ -140,7 +140,7 @@ func (p *programs) startGoswan(esp string, env ...string) func(context.Context, 
 
 // strongswanConf are the settings of charon with its userspace data path, which has to stand before kernel-netlink, and of swanctl.
 const strongswanConf = `charon {
-	load = random nonce drbg openssl aes sha1 sha2 md5 hmac kdf gcm chapoly curve25519 gmp pem pkcs1 pkcs8 pubkey x509 constraints kernel-libipsec kernel-netlink socket-default vici updown counters
+	load = random nonce drbg openssl aes sha1 sha2 md5 hmac cmac xcbc kdf ctr ccm gcm chapoly curve25519 gmp pem pkcs1 pkcs8 pubkey x509 constraints kernel-libipsec kernel-netlink socket-default vici updown counters
 	threads = 16
 	plugins {
 		vici {

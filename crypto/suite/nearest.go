@@ -132,7 +132,7 @@ func usable(kind TransformType, o, a Proposal) (Transform, bool) {
 	}
 	for _, want := range []status.Status{status.Default, status.Legacy} {
 		for _, t := range o.Of(kind) {
-			if s, _ := t.Status(); s == want {
+			if s, _ := t.Status(); s == want && !t.notFor(o.Protocol) {
 				return t, true
 			}
 		}

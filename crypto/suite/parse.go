@@ -93,6 +93,9 @@ func parseWord(p Protocol, word string) (t Transform, reason, suggest string) {
 	case status.Unimplemented:
 		return t, fmt.Sprintf("(%s) is not implemented in this version", t), instead(t)
 	}
+	if t.notFor(p) {
+		return t, fmt.Sprintf("(%s) is not for %s", t, p), instead(t)
+	}
 	return t, "", ""
 }
 

@@ -134,6 +134,18 @@ func (t Transform) Status() (status.Status, string) {
 	return f.status, f.why
 }
 
+// notFor tells whether the transform is not for proposals of a protocol: what does not encrypt, or takes its IV from ESP's sequence
+// number, is not for the IKE SA.
+//
+// IANA's registry of Transform Type 1 has, as their IKEv2 reference, "Not allowed".
+func (t Transform) notFor(p Protocol) bool {
+	if p != IKE || t.Type != ENCR {
+		return false
+	}
+	r, ok := encr.Lookup(t.ID)
+	return ok && r.ESPOnly
+}
+
 // facts is what the tables know of a transform; the zero value stands for a transform without a row.
 type facts struct {
 	log    string
