@@ -104,7 +104,15 @@ func TestParseErrors(t *testing.T) {
 		{ESP, "null", `ESP proposal "null": names no integrity algorithm, which NULL needs; try "sha256"`},
 		{ESP, "aes128ctr", `ESP proposal "aes128ctr": names no integrity algorithm, which AES_CTR_128 needs; try "sha256"`},
 		{ESP, "chacha20poly1305compat", `ESP proposal "chacha20poly1305compat": "chacha20poly1305compat" (CHACHA20_POLY1305_256) is not implemented in this version; try "aes256gcm16"`},
-		{IKE, "aes128-sha256-x25519-ke1_mlkem768", `IKE proposal "aes128-sha256-x25519-ke1_mlkem768": "ke1_mlkem768" is an additional key exchange (RFC 9370), which is not implemented in this version`},
+		{IKE, "aes128-sha256-x25519-ke1_mlkem768", `IKE proposal "aes128-sha256-x25519-ke1_mlkem768": requires the additional key exchange ke1_mlkem768 (RFC 9370), which this version understands and cannot do yet: add ke1_none beside it if it may be left out, or remove it`},
+		{ESP, "aes128gcm16-x25519-ke1_none-ke3_mlkem1024-ke3_x25519", `ESP proposal "aes128gcm16-x25519-ke1_none-ke3_mlkem1024-ke3_x25519": requires the additional key exchange ke3_mlkem1024 (RFC 9370), which this version understands and cannot do yet: add ke3_none beside it if it may be left out, or remove it`},
+		{ESP, "aes128gcm16-none-ke1_mlkem768-ke1_none", `ESP proposal "aes128gcm16-none-ke1_mlkem768-ke1_none": names ke1_mlkem768, and no key exchange that it could be in addition to; try "x25519"`},
+		{IKE, "aes128-sha256-ke1_mlkem768-ke1_none", `IKE proposal "aes128-sha256-ke1_mlkem768-ke1_none": names no key exchange; try "x25519"`},
+		{IKE, "aes128-sha256-x25519-ke1_modp768-ke1_none", `IKE proposal "aes128-sha256-x25519-ke1_modp768-ke1_none": "ke1_modp768" (KE1_MODP_768) is refused: discrete logarithms of 768 bits have been computed; RFC 8247 §2.4: MUST NOT`},
+		{IKE, "aes128-sha256-x25519-ke1_mlkem786", `IKE proposal "aes128-sha256-x25519-ke1_mlkem786": "ke1_mlkem786" is no keyword; try "ke1_mlkem768"`},
+		{IKE, "aes128-sha256-x25519-ke8_mlkem768", `IKE proposal "aes128-sha256-x25519-ke8_mlkem768": "ke8_mlkem768" is no keyword`},
+		{IKE, "aes128-sha256-x25519-ke1_aes256", `IKE proposal "aes128-sha256-x25519-ke1_aes256": "ke1_aes256" is no keyword; try "ke1_ecp256"`},
+		{IKE, "aes128-sha256-x25519-ke1_ke1_x25519", `IKE proposal "aes128-sha256-x25519-ke1_ke1_x25519": "ke1_ke1_x25519" is no keyword; try "ke1_x25519"`},
 		{IKE, "aes128gcm16-x25519", `IKE proposal "aes128gcm16-x25519": names no PRF, and no integrity algorithm to take it from; try "prfsha256"`},
 		{IKE, "aes128-sha256", `IKE proposal "aes128-sha256": names no key exchange; try "x25519"`},
 		{IKE, "aes128-sha256-none", `IKE proposal "aes128-sha256-none": names no key exchange; try "x25519"`},
@@ -167,6 +175,27 @@ func TestDefaultIsTheCallersOwn(t *testing.T) {
 	Default(ESP)[1].Transforms[0] = Transform{}
 	if Default(IKE)[0].Transforms[0] == (Transform{}) || Default(ESP)[1].Transforms[0] == (Transform{}) {
 		t.Error("changing what Default returned changes what it returns next")
+	}
+}
+
+// What is optional is left out, and told.
+func TestOptionalAdditionalKeyExchangesAreForgone(t *testing.T) {
+	for _, c := range []struct {
+		protocol   Protocol
+		text, want string
+		forgone    []Transform
+	}{
+		{IKE, "aes256gcm16-prfsha384-x25519-ke1_mlkem768-ke1_none", "aes256gcm16-prfsha384-x25519", []Transform{{Type: ADDKE1, ID: 36}}},
+		{IKE, "aes256gcm16-prfsha384-x25519-ke1_none", "aes256gcm16-prfsha384-x25519", nil},
+		{ESP, "aes256gcm16-x25519-ke2_none-ke2_mlkem1024-ke7_x448-ke7_none-esn", "aes256gcm16-x25519-esn", []Transform{{Type: ADDKE1 + 1, ID: 37}, {Type: ADDKE7, ID: 32}}},
+	} {
+		got := parse(t, c.protocol, c.text)
+		if len(got) != 1 || got[0].Keywords() != c.want {
+			t.Errorf("%q is read as %v, want %s", c.text, got, c.want)
+		}
+		if forgone := Forgone(c.text); !slices.Equal(forgone, c.forgone) {
+			t.Errorf("of %q %v are forgone, want %v", c.text, forgone, c.forgone)
+		}
 	}
 }
 

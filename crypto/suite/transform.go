@@ -84,6 +84,8 @@ func (t TransformType) String() string {
 
 func (t TransformType) additionalKE() bool { return ADDKE1 <= t && t <= ADDKE7 }
 
+func (t TransformType) known() bool { return ENCR <= t && t <= ADDKE7 }
+
 // rank orders types the way strongSwan prints them: the integrity algorithm before the PRF.
 func (t TransformType) rank() TransformType {
 	switch t {
