@@ -274,7 +274,7 @@ func (m Mismatch) Fix(where string) string {
 	if !m.Ours.weak() {
 		return fix
 	}
-	return fix + ", though " + m.Ours.warning() + m.letPeer("; better let")
+	return fix + ", though " + strings.Join(m.Ours.Warnings(), " and ") + m.letPeer("; better let")
 }
 
 // letPeer says what the peer could offer.
@@ -282,8 +282,8 @@ func (m Mismatch) letPeer(verb string) string {
 	return fmt.Sprintf("%s the peer offer `%s`", verb, m.Ask)
 }
 
-// warning says what is weak about the remedy.
-func (r Remedy) warning() string {
+// Warnings says what is weak about the remedy, a clause for each weakness.
+func (r Remedy) Warnings() []string {
 	var parts []string
 	for _, t := range r.Legacy {
 		_, why := t.Status()
@@ -292,7 +292,7 @@ func (r Remedy) warning() string {
 	if r.WithoutPFS {
 		parts = append(parts, "it gives up perfect forward secrecy")
 	}
-	return strings.Join(parts, " and ")
+	return parts
 }
 
 // hopeless says of each missing type why nothing the peer offers can be added.

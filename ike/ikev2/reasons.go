@@ -76,7 +76,7 @@ func (sa *ikeSA) refusedBy(n *wire.Notify, phase int, msg *wire.Message) *core.R
 
 // fixIKEProposals says where to look when a peer takes none of our IKE proposals and does not say what it would take.
 func (m *Machine) fixIKEProposals(first bool) string {
-	fix := fmt.Sprintf("compare `proposals` of connection %s%s with the peer's", quoted(m.conn.Name), at(m.conn.ProposalsSource))
+	fix := fmt.Sprintf("compare %s with the peer's", m.conn.ProposalsPlace())
 	if !first {
 		return fix + ": it has accepted one of these before"
 	}
@@ -90,8 +90,7 @@ func (sa *ikeSA) otherIKEGroup(n *wire.Notify, msg *wire.Message) *core.Reason {
 	r := sa.reason(core.InvalidKEPayload, 1, msg.Exchange.String(), msg.MessageID, "")
 	r.ByPeer = true
 	r.Offered = clip(proposals(m.conn.Proposals))
-	where := fmt.Sprintf("`proposals` of connection %s%s", quoted(m.conn.Name), at(m.conn.ProposalsSource))
-	r.Text, r.Fix = wantsGroup(n, m.conn.Proposals, where)
+	r.Text, r.Fix = wantsGroup(n, m.conn.Proposals, m.conn.ProposalsPlace())
 	return r
 }
 
@@ -132,7 +131,7 @@ func (m *Machine) noIKEProposal(offers []suite.Proposal, candidates []*core.Conn
 	r := m.initReason(core.NoProposalChosen, withDifferences(fmt.Sprintf("no proposal in common with %s", from.Remote.Addr().Unmap()), near))
 	r.Conn = conn.Name
 	r.Offered, r.Acceptable = clip(orNothing(proposals(offers))), clip(proposals(conn.Proposals))
-	r.Fix = clip(near.Fix(fmt.Sprintf("`proposals` of connection %s%s", quoted(conn.Name), at(conn.ProposalsSource))))
+	r.Fix = clip(near.Fix(conn.ProposalsPlace()))
 	return r
 }
 
@@ -229,13 +228,8 @@ func (sa *ikeSA) noChildProposal(offers []suite.Proposal, cfg *core.Child, first
 	m := near(offers, cfg.Proposals)
 	r := sa.childReason(core.NoProposalChosen, cfg, msg, clip(withDifferences("no proposal in common", m)))
 	r.Offered, r.Acceptable = clip(orNothing(proposals(offers))), clip(proposals(acceptable(cfg, first)))
-	r.Fix = clip(m.Fix(sa.espProposals(cfg)))
+	r.Fix = clip(m.Fix(cfg.ProposalsPlace()))
 	return r
-}
-
-// espProposals is where a child's proposals stand.
-func (sa *ikeSA) espProposals(cfg *core.Child) string {
-	return fmt.Sprintf("`esp_proposals` of child %s%s", quoted(cfg.Name), at(cfg.ProposalsSource))
 }
 
 // noSelectors tells what was asked for and what each child has, local === remote as we see it.
@@ -272,7 +266,7 @@ func (sa *ikeSA) childRefused(n *wire.Notify, o *childOffer, msg *wire.Message) 
 		r.Fix = sa.fixESPProposals(o.cfg, msg)
 	case core.InvalidKEPayload:
 		r.Offered = clip(proposals(o.proposals))
-		r.Text, r.Fix = wantsGroup(n, o.proposals, sa.espProposals(o.cfg))
+		r.Text, r.Fix = wantsGroup(n, o.proposals, o.cfg.ProposalsPlace())
 	case core.TSUnacceptable, core.SinglePairRequired:
 		r.Offered = clip(pair(o.local, o.remote))
 		r.Fix = fmt.Sprintf("compare `local_ts` and `remote_ts` of child %s%s with the peer's", quoted(o.cfg.Name), at(o.cfg.RemoteTSSource))
@@ -282,7 +276,7 @@ func (sa *ikeSA) childRefused(n *wire.Notify, o *childOffer, msg *wire.Message) 
 
 // fixESPProposals says where to look when a peer takes none of our proposals and does not say what it would take.
 func (sa *ikeSA) fixESPProposals(cfg *core.Child, msg *wire.Message) string {
-	fix := fmt.Sprintf("compare %s with the peer's", sa.espProposals(cfg))
+	fix := fmt.Sprintf("compare %s with the peer's", cfg.ProposalsPlace())
 	if msg.Exchange == header.CreateChildSA {
 		// In IKE_AUTH there was none to disagree on.  RFC 7296 §1.2
 		fix += ": after IKE_AUTH it is mostly the key exchange (perfect forward secrecy), which only one side has, or another"
