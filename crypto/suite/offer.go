@@ -30,20 +30,7 @@ func ParseOffer(p Protocol, text string) ([]Proposal, error) {
 	if line, ok := logged(text); ok {
 		return parseLogged(p, line)
 	}
-	var out []Proposal
-	for part := range strings.SplitSeq(text, ",") {
-		part = strings.TrimSpace(part)
-		if strings.EqualFold(part, "default") {
-			out = append(out, Default(p)...)
-			continue
-		}
-		proposal, err := parseWords(p, part)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, proposal)
-	}
-	return out, nil
+	return parseList(p, text, parseWords)
 }
 
 // parseWords reads the keywords of one proposal.

@@ -36,7 +36,10 @@ func (e *ParseError) Error() string {
 //
 // Additional key exchanges (RFC 9370), `ke1_mlkem768`, are understood and cannot be done yet. One that is optional, for
 // `ke1_none` stands beside it, is left out, as a peer could demand as well; Forgone tells which. One that is not is an error.
-func Parse(p Protocol, text string) ([]Proposal, error) {
+func Parse(p Protocol, text string) ([]Proposal, error) { return parseList(p, text, parseOne) }
+
+// parseList reads proposals that are separated by commas.
+func parseList(p Protocol, text string, one func(Protocol, string) (Proposal, error)) ([]Proposal, error) {
 	var out []Proposal
 	for part := range strings.SplitSeq(text, ",") {
 		part = strings.TrimSpace(part)
@@ -44,7 +47,7 @@ func Parse(p Protocol, text string) ([]Proposal, error) {
 			out = append(out, Default(p)...)
 			continue
 		}
-		proposal, err := parseOne(p, part)
+		proposal, err := one(p, part)
 		if err != nil {
 			return nil, err
 		}
