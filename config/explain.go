@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/goswan/goswan/config/settings"
+	"github.com/goswan/goswan/crypto/status"
 	"github.com/goswan/goswan/crypto/suite"
 	"github.com/goswan/goswan/ike/core"
 )
@@ -71,7 +72,8 @@ type Algorithm struct {
 	Name     string `json:"name"` // as strongSwan logs it
 	Keyword  string `json:"keyword,omitempty"`
 	Strength int    `json:"strength,omitempty"` // bits, 0 if not known or without meaning
-	Status   string `json:"status"`             // "default", "legacy", "refused", "unimplemented"
+	Status   string `json:"status"`             // its standing: "default", "legacy", "refused", "unimplemented" …
+	Doubtful bool   `json:"doubtful,omitempty"` // it is legacy, refused or unimplemented
 	Why      string `json:"why,omitempty"`      // it is legacy or refused
 }
 
@@ -290,6 +292,7 @@ func algorithms(list []suite.Transform) []Algorithm {
 		if s.Usable() {
 			a.Strength = t.Strength()
 		}
+		a.Doubtful = !s.Usable() || s == status.Legacy
 		out = append(out, a)
 	}
 	return out

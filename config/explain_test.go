@@ -73,7 +73,7 @@ func TestExplain(t *testing.T) {
 	}{
 		{"what is accepted", Question{Connection: "office"}, "", "", "", "", "", ""},
 		{"an offer that is accepted", Question{Connection: "office", Offer: "aes256-sha256-modp2048-x25519"}, "", Agreed, "aes256-sha256-modp2048", "", "", ""},
-		{"an offer with something in it that is refused", Question{Connection: "office", Offer: "des-aes256-md5-sha256-modp768-modp2048"}, "", Agreed, "aes256-sha256-modp2048", "", "", ""},
+		{"an offer with something in it that is refused", Question{Connection: "office", Offer: "des-aes256-md5-sha256-modpnull-modp2048"}, "", Agreed, "aes256-sha256-modp2048", "", "", ""},
 		{"an additional key exchange that may be left out", Question{Connection: "office", Offer: "aes256gcm16-prfsha384-x25519-ke1_mlkem768-ke1_none"}, "", Agreed, "aes256gcm16-prfsha384-x25519", "", "", ""},
 		{"one that may not", Question{Connection: "office", Offer: "aes256gcm16-prfsha384-x25519-ke1_mlkem768"}, "", Refused, "", "", "aes256gcm16-prfsha384-x25519",
 			"let the peer offer `aes256gcm16-prfsha384-x25519`, which is in `proposals` of connection \"office\" (swanctl.conf:4)"},
@@ -107,7 +107,7 @@ func TestExplain(t *testing.T) {
 }
 
 func TestExplainTellsStrengthAndStanding(t *testing.T) {
-	x, err := Explain(explainedCatalog(t), Question{Connection: "office", Offer: "des-md5-modp768-ecp256"})
+	x, err := Explain(explainedCatalog(t), Question{Connection: "office", Offer: "des-md5-modpnull-ecp256"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestExplainTellsStrengthAndStanding(t *testing.T) {
 	if len(row.Offered) != 2 || row.Offered[0].Status != "refused" || row.Offered[0].Why == "" || row.Offered[0].Strength != 0 || row.Gap == "" || len(row.Common) != 0 {
 		t.Errorf("the row of the key exchange is %+v", row)
 	}
-	if want := []string{"MODP_768 is refused: " + row.Offered[0].Why, "ECP_256 is not configured"}; !slices.Equal(row.Objections, want) {
+	if want := []string{"MODP_NULL is refused: " + row.Offered[0].Why, "ECP_256 is not configured"}; !slices.Equal(row.Objections, want) {
 		t.Errorf("the objections are %q, want %q", row.Objections, want)
 	}
 }

@@ -126,7 +126,7 @@ func strengthOf(l config.Line) string {
 // standing is "" for what is sound, else "legacy: why".
 func standing(a config.Algorithm) string {
 	switch {
-	case a.Status == "default":
+	case !a.Doubtful:
 		return ""
 	case a.Why == "":
 		return a.Status
@@ -191,7 +191,7 @@ func algorithmAt(list []config.Algorithm, i int) string {
 	if i >= len(list) {
 		return ""
 	}
-	if a := list[i]; a.Status != "default" {
+	if a := list[i]; a.Doubtful {
 		return a.Name + " (" + a.Status + ")"
 	}
 	return list[i].Name
@@ -200,7 +200,7 @@ func algorithmAt(list []config.Algorithm, i int) string {
 // explainWeak warns of what would be negotiated.
 func explainWeak(b *strings.Builder, l *config.Line) {
 	for _, a := range l.Algorithms {
-		if a.Status == "legacy" {
+		if a.Doubtful {
 			fmt.Fprintf(b, "warning: %s is weak by today's measure: %s\n", a.Name, a.Why)
 		}
 	}

@@ -28,13 +28,13 @@ func TestExplain(t *testing.T) {
 			"\n  KE    CURVE_25519        x25519       128 bits\n",
 			"\naes256-sha1-modp2048: 80 bits, those of PRF_HMAC_SHA1\n", "HMAC_SHA1_96", "96 bits", "legacy: RFC 8247 §2.3",
 		}},
-		{[]string{"x", "aes256-sha256-modp1024s160"}, exitDone, []string{
+		{[]string{"x", "aes256-sha256-modpnull"}, exitDone, []string{
 			"connection \"x\" refuses this: no proposal chosen\n\nOf 1 proposal offered and 2 proposals accepted, these are the nearest:\n",
-			"       offered                  accepted                common\n",
-			"ENCR   AES_CBC_256              AES_CBC_256             AES_CBC_256\n",
-			"INTEG  HMAC_SHA2_256_128        HMAC_SHA1_96 (legacy)   - no transform in common\n",
-			"KE     MODP_1024_160 (refused)  MODP_2048               - no transform in common\n",
-			"\nWhere they part\n", "  MODP_1024_160 is refused: ", "\nWhat to change\n  here   nothing: goswan cannot accept what is offered\n",
+			"       offered              accepted                common\n",
+			"ENCR   AES_CBC_256          AES_CBC_256             AES_CBC_256\n",
+			"INTEG  HMAC_SHA2_256_128    HMAC_SHA1_96 (legacy)   - no transform in common\n",
+			"KE     MODP_NULL (refused)  MODP_2048               - no transform in common\n",
+			"\nWhere they part\n", "  MODP_NULL is refused: ", "\nWhat to change\n  here   nothing: goswan cannot accept what is offered\n",
 			"  there  let the peer offer `aes256-sha1-modp2048`\n",
 		}},
 		{[]string{"x", "IKE:AES_CBC_256/HMAC_SHA1_96/PRF_HMAC_SHA1/MODP_2048"}, exitDone, []string{

@@ -229,3 +229,9 @@ func (t Transform) usable() bool {
 	s, _ := t.Status()
 	return s.Usable()
 }
+
+// sound tells that it can be used without a warning.
+func (t Transform) sound() bool {
+	s, _ := t.Status()
+	return s.Usable() && s != status.Legacy
+}

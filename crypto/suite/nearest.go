@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/goswan/goswan/crypto/status"
 )
 
 // Mismatch is the diagnosis of a negotiation without a common proposal.
@@ -198,14 +196,11 @@ func usable(kind TransformType, o, a Proposal) (Transform, bool) {
 		return both[0], true
 	}
 	wanted, _ := Proposal{Transforms: a.Of(kind)}.Strength()
-	for _, want := range []status.Status{status.Default, status.Legacy} {
+	for _, will := range []func(Transform) bool{Transform.sound, Transform.usable} {
 		var best Transform
 		found := false
 		for _, t := range o.Of(kind) {
-			if s, _ := t.Status(); s != want {
-				continue
-			}
-			if !found || best.Strength() < wanted && t.Strength() > best.Strength() {
+			if will(t) && (!found || best.Strength() < wanted && t.Strength() > best.Strength()) {
 				best, found = t, true
 			}
 		}
@@ -238,10 +233,8 @@ func ask(o, a Proposal) string {
 
 // closer tells that t is the better proxy than best for what is offered: sound before legacy, then a key of the same length.
 func closer(t, best Transform, offered []Transform) bool {
-	s, _ := t.Status()
-	b, _ := best.Status()
-	if s != b {
-		return s == status.Default
+	if t.sound() != best.sound() {
+		return t.sound()
 	}
 	length := func(t Transform) bool {
 		return slices.ContainsFunc(offered, func(o Transform) bool { return o.KeyBits == t.KeyBits })
