@@ -110,7 +110,7 @@ func TestParseErrors(t *testing.T) {
 		{IKE, "aes128-sha256-ke1_mlkem768-ke1_none", `IKE proposal "aes128-sha256-ke1_mlkem768-ke1_none": names no key exchange; try "x25519"`},
 		{IKE, "aes128-sha256-x25519-ke1_modpnull-ke1_none", `IKE proposal "aes128-sha256-x25519-ke1_modpnull-ke1_none": "ke1_modpnull" (KE1_MODP_NULL) is refused: it is no key exchange at all but a load test's dummy`},
 		{IKE, "aes128-sha256-x25519-ke1_mlkem786", `IKE proposal "aes128-sha256-x25519-ke1_mlkem786": "ke1_mlkem786" is no keyword; try "ke1_mlkem768"`},
-		{IKE, "aes128-sha256-x25519-ke8_mlkem768", `IKE proposal "aes128-sha256-x25519-ke8_mlkem768": "ke8_mlkem768" is no keyword`},
+		{IKE, "aes128-sha256-x25519-ke8_qqqqqqqq", `IKE proposal "aes128-sha256-x25519-ke8_qqqqqqqq": "ke8_qqqqqqqq" is no keyword`},
 		{IKE, "aes128-sha256-x25519-ke1_aes256", `IKE proposal "aes128-sha256-x25519-ke1_aes256": "ke1_aes256" is no keyword; try "ke1_ecp256"`},
 		{IKE, "aes128-sha256-x25519-ke1_ke1_x25519", `IKE proposal "aes128-sha256-x25519-ke1_ke1_x25519": "ke1_ke1_x25519" is no keyword; try "ke1_x25519"`},
 		{IKE, "aes128gcm16-x25519", `IKE proposal "aes128gcm16-x25519": names no PRF, and no integrity algorithm to take it from; try "prfsha256"`},

@@ -3,6 +3,8 @@
 package lab
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -97,6 +99,7 @@ func (row transformRow) run(t *testing.T, n *Net, initiator *Host) {
 	n.rekey(t, initiator, rekeyChild)
 	row.check(t, n)
 	n.LeftLAN.Transfer(t, n.RightLAN, n.RightLAN.IPv4, 1<<20)
+	n.record(t)
 	initiator.Terminate(t, "site")
 	n.WaitGone(t)
 }
@@ -129,21 +132,24 @@ func (row transformRow) check(t *testing.T, n *Net) {
 	}
 }
 
-// algorithms are the algorithms of an IKE SA or a Child SA in list-sas, with the key size at the cipher.
-func algorithms(s *section) (text string) {
-	text = s.get("encr-alg")
-	if size := s.get("encr-keysize"); size != "" {
-		text += "-" + size
-	}
-	for _, key := range []string{"integ-alg", "prf-alg", "dh-group"} {
-		if value := s.get(key); value != "" {
-			text += " " + value
+// TestHarnessRecord adds to a record what is not in it.
+func TestHarnessRecord(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "record.tsv")
+	for _, lines := range [][]string{{"IKE\tECP_256\tgoswan", "ESP\tAES_GCM_16-128\tgoswan"}, {"IKE\tECP_256\tstrongSwan 5.9.8", "IKE\tECP_256\tgoswan"}} {
+		if err := addLines(file, lines); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if s.get("esn") == "1" {
-		text += " ESN"
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return text
+	if want := recordHead + "ESP\tAES_GCM_16-128\tgoswan\nIKE\tECP_256\tgoswan\nIKE\tECP_256\tstrongSwan 5.9.8\n"; string(got) != want {
+		t.Errorf("the record is\n%s, want\n%s", got, want)
+	}
+	if err := addLines(t.TempDir(), nil); err == nil {
+		t.Error("a directory is a record")
+	}
 }
 
 // TestHarnessTransforms holds the table to the transforms that it promises.
