@@ -72,7 +72,7 @@ type Algorithm struct {
 	Name     string `json:"name"` // as strongSwan logs it
 	Keyword  string `json:"keyword,omitempty"`
 	Strength int    `json:"strength,omitempty"` // bits, 0 if not known or without meaning
-	Status   string `json:"status"`             // its standing: "default", "legacy", "refused", "unimplemented" …
+	Status   string `json:"status"`             // its standing: "default", "named", "legacy", "refused", "unimplemented"
 	Doubtful bool   `json:"doubtful,omitempty"` // it is legacy, refused or unimplemented
 	Why      string `json:"why,omitempty"`      // it is legacy or refused
 }
@@ -285,7 +285,7 @@ func algorithms(list []suite.Transform) []Algorithm {
 	out := make([]Algorithm, 0, len(list))
 	for _, t := range list {
 		s, why := t.Status()
-		a := Algorithm{Type: t.Type.String(), Name: t.String(), Keyword: t.Keyword(), Status: s.String(), Why: why}
+		a := Algorithm{Type: t.Type.String(), Name: t.String(), Keyword: t.Keyword(), Status: t.Standing(), Why: why}
 		if a.Keyword == a.Name {
 			a.Keyword = "" // it has none
 		}

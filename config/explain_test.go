@@ -124,6 +124,24 @@ func TestExplainTellsStrengthAndStanding(t *testing.T) {
 	}
 }
 
+// What is sound and not in default is called named.
+func TestExplainTellsWhatHasToBeNamed(t *testing.T) {
+	x, err := Explain(explainedCatalog(t), Question{Connection: "office", Offer: "aes256ccm16-prfsha384-x448"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, a := range x.Offered[0].Algorithms {
+		got = append(got, a.Name+" "+a.Status)
+		if a.Doubtful {
+			t.Errorf("%s is doubtful", a.Name)
+		}
+	}
+	if want := []string{"AES_CCM_16_256 named", "PRF_HMAC_SHA2_384 default", "CURVE_448 named"}; !slices.Equal(got, want) {
+		t.Errorf("the offer has %q, want %q", got, want)
+	}
+}
+
 func TestExplainErrors(t *testing.T) {
 	catalog := explainedCatalog(t)
 	for _, c := range []struct {

@@ -86,6 +86,34 @@ func (t Transform) Strength() int {
 	return 0
 }
 
+// Standing is the transform's status in one word, "named" for a sound one that `default` does not have.
+func (t Transform) Standing() string {
+	s, _ := t.Status()
+	if s == status.Default && t.named() {
+		return "named"
+	}
+	return s.String()
+}
+
+// named tells that the transform's row is used only when a proposal names it.
+func (t Transform) named() bool {
+	switch {
+	case t.Type == ENCR:
+		r, ok := encr.Lookup(t.ID)
+		return ok && r.Named
+	case t.Type == PRF:
+		r, ok := prf.Lookup(t.ID)
+		return ok && r.Named
+	case t.Type == INTEG:
+		r, ok := integ.Lookup(t.ID)
+		return ok && r.Named
+	case t.Type == KE || t.Type.additionalKE():
+		r, ok := ke.Lookup(t.ID)
+		return ok && r.Named
+	}
+	return false
+}
+
 // Legacy returns the transforms that deserve a warning.
 func (p Proposal) Legacy() []Transform {
 	var out []Transform
