@@ -103,7 +103,7 @@ func FuzzParseOffer(f *testing.F) {
 			}
 			return
 		}
-		for _, p := range got {
+		for _, p := range got[:min(8, len(got))] { // a text can hold thousands
 			if len(p.Transforms) > longest {
 				continue // String leaves some out
 			}
