@@ -54,9 +54,14 @@ func yieldAll(yield func(string, Transform) bool, t TransformType, id uint16, wo
 // lookup finds the transform of a word.
 func lookup(word string) (Transform, bool) {
 	if kind, method, ok := cutAdditional(word); ok {
-		t, ok := lookup(method)
+		t, ok := lookupKeyword(method)
 		return Transform{Type: kind, ID: t.ID}, ok && t.Type == KE
 	}
+	return lookupKeyword(word)
+}
+
+// lookupKeyword finds the transform of a word of the tables.
+func lookupKeyword(word string) (Transform, bool) {
 	for w, t := range keywords() {
 		if w == word {
 			return t, true

@@ -133,8 +133,8 @@ func parseLoggedOne(p Protocol, text string) (Proposal, error) {
 // lookupLogged finds the transform of a name in a log line: what Transform.String returns, also with the prefix of the
 // IANA registry, or with a hyphen before the key length as swanctl --list-sas prints it.
 func lookupLogged(name string) (Transform, bool) {
-	if kind, method, ok := cutAdditional(strings.ToLower(name)); ok {
-		t, ok := lookupLogged(strings.ToUpper(method))
+	if kind, method, ok := cutAdditional(strings.ToLower(name[:min(4, len(name))])); ok && method == "" {
+		t, ok := lookupName(name[4:])
 		return Transform{Type: kind, ID: t.ID}, ok && (t.Type == KE || t == Transform{Type: INTEG, ID: none})
 	}
 	if t, ok := lookupUnknown(name); ok {

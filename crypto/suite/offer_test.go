@@ -61,6 +61,7 @@ func TestParseOfferErrors(t *testing.T) {
 		"ESP:UNKNOWN_1":                 `ESP proposal "ESP:UNKNOWN_1": "UNKNOWN_1" is no algorithm that goswan or strongSwan logs`,
 		"ESP:UNKNOWN_999_1":             `ESP proposal "ESP:UNKNOWN_999_1": "UNKNOWN_999_1" is no algorithm that goswan or strongSwan logs`,
 		"ESP:(1234)/NO_EXT_SEQ":         `ESP proposal "ESP:(1234)/NO_EXT_SEQ": "(1234)" is no algorithm that goswan or strongSwan logs`,
+		"IKE:KE1_KE2_X":                 `IKE proposal "IKE:KE1_KE2_X": "KE1_KE2_X" is no algorithm that goswan or strongSwan logs`,
 		"A_B…":                          `IKE proposal "A_B…": has no proposal in it`,
 		strings.Repeat("a", maxOffer+1): `IKE proposal "": is longer than 65536 octets`,
 	} {
