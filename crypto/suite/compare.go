@@ -42,6 +42,8 @@ type Objection struct {
 	Status status.Status
 	// Why is the table's reason of a refused or legacy transform.
 	Why string
+	// NotFor is the protocol that it is not for, as encryption that does not encrypt is not for IKE; 0 is none.
+	NotFor Protocol
 	// OtherKeyBits are the key lengths with which the same algorithm is accepted.
 	OtherKeyBits []uint16
 }
@@ -55,7 +57,7 @@ func Compare(offered, accepted Proposal) []Comparison {
 		c.Gap = gap(c, offered, accepted)
 		for _, t := range c.Offered {
 			if !slices.Contains(c.Accepted, t) && t.ID|t.KeyBits != none {
-				c.Objections = append(c.Objections, object(t, c.Accepted))
+				c.Objections = append(c.Objections, object(offered.Protocol, t, c.Accepted))
 			}
 		}
 		out = append(out, c)
@@ -121,9 +123,13 @@ func allAEAD(list []Transform) bool {
 func noneAEAD(list []Transform) bool { return !slices.ContainsFunc(list, Transform.aead) }
 
 // object tells why a transform is not accepted.
-func object(t Transform, accepted []Transform) Objection {
+func object(p Protocol, t Transform, accepted []Transform) Objection {
 	s, why := t.Status()
-	return Objection{Transform: t, Status: s, Why: why, OtherKeyBits: otherKeyBits(t, accepted)}
+	o := Objection{Transform: t, Status: s, Why: why, OtherKeyBits: otherKeyBits(t, accepted)}
+	if t.notFor(p) {
+		o.NotFor = p
+	}
+	return o
 }
 
 func otherKeyBits(t Transform, accepted []Transform) []uint16 {
@@ -143,6 +149,8 @@ func (o Objection) String() string {
 		return fmt.Sprintf("%s is refused: %s", o.Transform, o.Why)
 	case o.Status == status.Unimplemented:
 		return fmt.Sprintf("%s is not implemented in this version", o.Transform)
+	case o.NotFor != 0:
+		return fmt.Sprintf("%s is not for %s", o.Transform, o.NotFor)
 	case len(o.OtherKeyBits) > 0:
 		var bits []string
 		for _, b := range o.OtherKeyBits {

@@ -200,7 +200,7 @@ func usable(kind TransformType, o, a Proposal) (Transform, bool) {
 		var best Transform
 		found := false
 		for _, t := range o.Of(kind) {
-			if will(t) && (!found || best.Strength() < wanted && t.Strength() > best.Strength()) {
+			if will(t) && !t.notFor(o.Protocol) && (!found || best.Strength() < wanted && t.Strength() > best.Strength()) {
 				best, found = t, true
 			}
 		}
@@ -296,7 +296,7 @@ func (m Mismatch) hopeless() string {
 			continue
 		}
 		for _, o := range c.Objections[:min(few, len(c.Objections))] {
-			if !o.Status.Usable() {
+			if !o.Status.Usable() || o.NotFor != 0 {
 				fmt.Fprintf(&b, "%s; ", o)
 			}
 		}
