@@ -61,7 +61,7 @@ func choose(c *cobra.Command, file, prompt string) (secret.Bytes, error) {
 func ask(w io.Writer, prompt string) (secret.Bytes, error) {
 	fd := int(os.Stdin.Fd())
 	if !term.IsTerminal(fd) {
-		return nil, errors.New("a passphrase is needed, and there is no terminal to ask: name a file with --passphrase-file (its relatives are in --help)")
+		return nil, errors.New("a passphrase is needed, and there is no terminal to ask; the options …passphrase-file in --help name a file with it")
 	}
 	fmt.Fprintf(w, "%s: ", prompt)
 	defer fmt.Fprintln(w)

@@ -337,14 +337,21 @@ func (a *Authority) find(x *index, which string) (*Issued, error) {
 	if i := x.bySerial(which); i != nil && bare(which) != "" {
 		return i, nil
 	}
-	var found []*Issued
+	var found, gone []*Issued
 	for _, i := range x.issued {
-		if !i.Revoked && (i.Subject == which || slices.Contains(i.Names, which)) {
+		switch {
+		case i.Subject != which && !slices.Contains(i.Names, which):
+		case i.Revoked:
+			gone = append(gone, i)
+		default:
 			found = append(found, i)
 		}
 	}
 	switch len(found) {
 	case 0:
+		if len(gone) > 0 {
+			return gone[len(gone)-1], nil
+		}
 		return nil, fmt.Errorf("%q is neither a file nor a serial number or name that this CA issued; `goswan pki list` shows them", which)
 	case 1:
 		return found[0], nil

@@ -187,7 +187,7 @@ func addSAN(t *x509.Certificate, name string, subjectOnly bool) error {
 	}
 	a, notAddr := netip.ParseAddr(value)
 	switch {
-	case notAddr == nil && (kind == "" || strings.HasPrefix(kind, "ip")):
+	case notAddr == nil && a.Zone() == "" && (kind == "" || strings.HasPrefix(kind, "ip")):
 		t.IPAddresses = append(t.IPAddresses, net.IP(a.Unmap().AsSlice()))
 	case strings.HasPrefix(kind, "ip"):
 		return fmt.Errorf("--san %s: %q is not an address", name, value)
@@ -265,12 +265,15 @@ func FileName(name string) string {
 	return s
 }
 
+// p12Iterations of PBKDF2: a PKCS#12 file travels by mail and USB stick.
+const p12Iterations = 100_000
+
 // WriteP12 writes a PKCS#12 file for phones and laptops. legacy is the encryption that old macOS, Windows and Android read.
 func WriteP12(rand io.Reader, file string, key crypto.Signer, c *auth.Certificate, chain []*auth.Certificate, passphrase secret.Bytes, legacy bool) error {
 	if len(passphrase) == 0 {
 		return fmt.Errorf("%s: a PKCS#12 file has a private key in it and needs a passphrase", file)
 	}
-	encoder := pkcs12.Modern2023
+	encoder := pkcs12.Modern2023.WithIterations(p12Iterations)
 	if legacy {
 		encoder = pkcs12.LegacyDES
 	}
