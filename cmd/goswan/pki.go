@@ -22,7 +22,8 @@ func newPKI() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "pki",
 		Short: "Make a CA, issue and revoke certificates, look at them",
-		Long: `A small certification authority for IPsec. What it issues is accepted by goswan, strongSwan, Windows, macOS and iOS.
+		Long: `A small certification authority for IPsec. What it issues has the names and usages that strongSwan, Windows, macOS and iOS
+demand of a peer.
 
 The CA lives in a directory, ./pki unless --dir names another: its certificate, its private key (mode 0600), and a list of
 what it issued and revoked. Keep a copy of that directory, and keep it off the gateway.`,

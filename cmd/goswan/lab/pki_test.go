@@ -3,11 +3,16 @@
 package lab
 
 import (
+	"crypto/rand"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/goswan/goswan/config/creds"
+	"github.com/goswan/goswan/ike/auth"
 )
 
 // shop runs programs in a directory.
@@ -134,4 +139,51 @@ func TestPKIOfOthers(t *testing.T) {
 	s.must(g, "pki", "ca", "--name", "Example CA")
 	s.must(g, "pki", "issue", "--client", "laptop7.example.org", "--csr", "req.pem")
 	s.must("openssl", "verify", "-x509_strict", "-CAfile", "pki/ca.pem", "pki/issued/x509/laptop7.example.org.pem")
+}
+
+// TestOCSPOfOpenSSL asks OpenSSL's responder, by files: a good certificate, a revoked one, one that it does not know.
+func TestOCSPOfOpenSSL(t *testing.T) {
+	s := newShop(t)
+	g := programs.goswan
+	s.must(g, "pki", "ca", "--name", "Example CA", "--ocsp-url", "http://ocsp.example.org/")
+	for _, name := range []string{"good", "gone", "stranger"} {
+		s.must(g, "pki", "issue", "--gateway", name)
+	}
+	ca := readCertificate(t, filepath.Join(s.dir, "pki/ca.pem"))
+	line := func(state, revoked string, c *auth.Certificate) string {
+		n := c.X509.SerialNumber.Text(16)
+		return state + "\t" + c.X509.NotAfter.UTC().Format("060102150405Z") + "\t" + revoked + "\t" + strings.ToUpper(strings.Repeat("0", len(n)%2)+n) + "\tunknown\t/CN=x\n"
+	}
+	good, gone := readCertificate(t, filepath.Join(s.dir, "pki/issued/x509/good.pem")), readCertificate(t, filepath.Join(s.dir, "pki/issued/x509/gone.pem"))
+	index := line("V", "", good) + line("R", "240101000000Z,keyCompromise", gone)
+	if err := os.WriteFile(filepath.Join(s.dir, "index.txt"), []byte(index), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	trust := auth.NewTrust([]auth.Authority{{Certificate: ca}}, nil)
+	for name, want := range map[string]string{"good": "", "gone": "key compromise", "stranger": "the responder does not know the certificate"} {
+		now := time.Now()
+		shown := auth.Presented{Leaf: readCertificate(t, filepath.Join(s.dir, "pki/issued/x509", name+".pem"))}
+		trial := trust.Try(now, rand.Reader, &auth.Requirement{Revocation: auth.RevocationStrict}, shown, auth.Identity{Type: auth.IDFQDN, Data: name}, nil, auth.Evidence{})
+		for _, f := range trial.Needs() {
+			if err := os.WriteFile(filepath.Join(s.dir, "request.der"), []byte(f.Request), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s.must("openssl", "ocsp", "-index", "index.txt", "-CA", "pki/ca.pem", "-rsigner", "pki/ca.pem", "-rkey", "pki/ca.key", "-nmin", "10", "-reqin", "request.der", "-respout", "response.der")
+			response, err := os.ReadFile(filepath.Join(s.dir, "response.der"))
+			trial.Supply(now, f, response, err)
+		}
+		_, err := trial.Verdict()
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: OpenSSL's answer is judged as %v, want %q", name, err, want)
+		}
+	}
+}
+
+func readCertificate(t *testing.T, file string) *auth.Certificate {
+	t.Helper()
+	all, err := creds.ReadCertificates(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all[0]
 }
