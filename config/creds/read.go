@@ -134,6 +134,8 @@ func belongs(block string) string {
 		return "private keys belong in the directory private"
 	case strings.Contains(block, "CERTIFICATE REQUEST"):
 		return "a CA has to make a certificate of it: goswan pki issue --csr"
+	case strings.Contains(block, "TRUSTED CERTIFICATE"):
+		return "`openssl x509` turns it into a plain certificate"
 	case strings.Contains(block, "CERTIFICATE"):
 		return "certificates belong in the directory x509, those of CAs in x509ca"
 	case strings.Contains(block, "CRL"):
@@ -150,7 +152,7 @@ func ReadCertificates(file string) ([]*auth.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	ders, err := ofType(file, "certificate", octets, "CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE")
+	ders, err := ofType(file, "certificate", octets, "CERTIFICATE", "X509 CERTIFICATE")
 	if err != nil {
 		return nil, err
 	}
