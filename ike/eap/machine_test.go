@@ -324,7 +324,11 @@ func TestEndless(t *testing.T) {
 func TestEndlessTunnel(t *testing.T) {
 	pki := eaptest.NewPKI(t, eaptest.Now)
 	s := tunnelled(pki, tls.VersionTLS13, 8192)[0]
-	server, peer := newServer(t, s.server()), newPeer(t, user, s.peer(password))
+	server, err := eap.NewServer(eap.ServerConfig{Methods: []eap.ServerMethod{s.server()}, Rand: rand.Reader, MaxRounds: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer := newPeer(t, user, s.peer(password))
 	word := false
 	atServer, atPeer, _ := eaptest.Converse(server, peer, func(fromServer bool, packet []byte) []byte {
 		p := parse(t, packet)
