@@ -150,6 +150,7 @@ run_dir = @DIR@
 raddbdir = @DIR@
 pidfile = @DIR@/freeradius.pid
 max_request_time = 30
+max_requests = 65536
 cleanup_delay = 5
 log {
 	destination = stdout
