@@ -3,7 +3,6 @@ package eap
 import (
 	"encoding/binary"
 	"fmt"
-	"slices"
 )
 
 // avp is an attribute-value pair of TTLS.
@@ -85,7 +84,7 @@ func parseAVPs(b []byte) (all []avp, err error) {
 		}
 		a.data = b[header:length:length]
 		all = append(all, a)
-		// "the AVP … is padded … to the next 4-octet boundary"; the last one's padding is left out by some. RFC 5281 §10.2
+		// "it must be padded with zeros to the next four-octet boundary"  RFC 5281 §10.2. Some leave out the last one's.
 		b = b[min(len(b), (length+3)&^3):]
 	}
 	return all, nil
@@ -117,8 +116,8 @@ func appendAVPs(all ...avp) (b []byte) {
 // avps are the AVPs of one message by what they are.
 type avps map[avpCode][]byte
 
-// takeAVPs reads a message. What comes more than once is put together, as EAP-Message is meant to be (RFC 3579 §3.1);
-// "If the … 'M' bit … is set and … the AVP is not supported, the … negotiation MUST fail" (RFC 5281 §10.1).
+// takeAVPs reads a message. Of the mandatory bit: "the receiving party MUST fail the negotiation if it does not
+// understand the AVP"  RFC 5281 §10.1.
 func takeAVPs(data []byte) (avps, *Reason) {
 	all, err := parseAVPs(data)
 	if err != nil {
@@ -129,7 +128,12 @@ func takeAVPs(data []byte) (avps, *Reason) {
 		if _, known := avpNames[a.code]; !known && a.mandatory {
 			return nil, reasonf(BadPacket, TypeTTLS, "%s is mandatory and not known", a.code)
 		}
-		found[a.code] = slices.Concat(found[a.code], a.data)
+		// "a tunneled EAP packet within a single EAP-TTLS message MUST be contained in a single EAP-Message AVP"
+		// RFC 5281 §11.2.1
+		if found.has(a.code) && a.code != avpReplyMessage {
+			return nil, reasonf(BadPacket, TypeTTLS, "%s comes twice", a.code)
+		}
+		found[a.code] = a.data
 	}
 	return found, nil
 }

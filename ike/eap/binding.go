@@ -51,7 +51,7 @@ func (p *binding) tlv() tlv {
 	return tlv{typ: tlvCryptoBinding, value: append(value, p.mac[:]...)}
 }
 
-// sum is the Compound_MAC: "the cryptobinding TLV … with the Compound_MAC field zeroed", then the EAP type of PEAP. MS-PEAP §3.1.5.5.1
+// sum is the Compound_MAC: over the TLV with zeros in its place, then the EAP type of PEAP. MS-PEAP §3.1.5.5.1
 func (p *binding) sum(cmk secret.Bytes) (mac [sha1.Size]byte) {
 	zeroed := binding{subType: p.subType, nonce: p.nonce}
 	h := hmac.New(sha1.New, cmk)

@@ -29,7 +29,7 @@ type TLSConfig struct {
 	WithoutEMS bool
 }
 
-// checkSide tells what a side lacks.
+// check tells what a side lacks, which needs a certificate of its own, or verifies the other side's.
 func (c TLSConfig) check(method Type, certificate, verifies bool) *Reason {
 	switch {
 	case certificate && len(c.Certificates) == 0:
@@ -83,8 +83,7 @@ func (c TLSConfig) distrust(method Type, leaf *x509.Certificate, err error) *Rea
 	return reason
 }
 
-// certificateNames are the names a certificate has, the subject last: "the Peer-Id … from the subject or subjectAltName"
-// RFC 5216 §5.2
+// certificateNames are the names a certificate has, those of the subject last: each can be the Peer-Id (RFC 5216 §5.2).
 func certificateNames(c *x509.Certificate) (names []string) {
 	names = append(names, c.EmailAddresses...)
 	names = append(names, c.DNSNames...)

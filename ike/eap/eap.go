@@ -2,7 +2,6 @@ package eap
 
 import (
 	"crypto/x509"
-	"time"
 
 	"github.com/goswan/goswan/crypto/secret"
 )
@@ -12,7 +11,7 @@ import (
 type Step struct {
 	// Send is the packet to send. It belongs to the receiver of the step.
 	Send []byte
-	// Done ends the conversation.
+	// Done ends the conversation. Where a PassThrough ends with an error and nothing to Send, IKE tells the peer.
 	Done *Result
 	// Ask is for the backend; its answer goes to PassThrough.Answer. Only a PassThrough asks.
 	Ask *Question
@@ -61,14 +60,6 @@ func (o outcome) result(method Type) *Result {
 		Method: method, Inner: o.inner, InnerName: o.innerName, Identity: o.identity,
 		MSK: o.msk, EMSK: o.emsk, Certificates: o.certificates,
 	}
-}
-
-// Machine is what Peer, Server and PassThrough have in common.
-type Machine interface {
-	// Receive takes one packet. It does not keep it.
-	Receive(now time.Time, packet []byte) Step
-	// Wipe ends the conversation and clears its secrets.
-	Wipe()
 }
 
 // DefaultRounds is how many packets a machine takes when its configuration does not say: enough for 64 KiB each way in

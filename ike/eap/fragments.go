@@ -14,11 +14,11 @@ const (
 	versionOf  = 0x07
 )
 
-// maxTLSMessage bounds what is put together of fragments: "implementations … SHOULD … set a maximum size for a group of
-// TLS records", RFC 5216 §2.1.5 has 64 KB as an example.
+// maxTLSMessage bounds what is put together of fragments: "a reasonable choice of maximum acceptable message length might
+// be 64 KB"  RFC 5216 §2.1.5
 const maxTLSMessage = 1 << 16
 
-// The size of fragments: RFC 7296 §3.16 sets no bound, so it is what fits, with IKE's headers, into the smallest MTU of IPv6.
+// The size of fragments: the usual one fits, with IKE's headers, into the smallest MTU of IPv6.
 const (
 	defaultFragment = 1024
 	leastFragment   = 64
@@ -53,7 +53,7 @@ func (f *fragments) take(data []byte) (received, []byte, *Reason) {
 		return 0, nil, reasonf(BadPacket, f.method, "a packet without flags")
 	}
 	flags, body := data[0], data[1:]
-	// "The … version … MUST be set to the same as the server's"; RFC 5281 §9.2.
+	// "both server and client MUST set the V field to that version number in all subsequent EAP messages"  RFC 5281 §9.2.1
 	if version := flags & versionOf; version != f.version && flags&flagStart == 0 && f.method != TypeTLS {
 		return 0, nil, reasonf(BadPacket, f.method, "version %d in the midst of version %d", version, f.version)
 	}
@@ -69,13 +69,13 @@ func (f *fragments) take(data []byte) (received, []byte, *Reason) {
 		length, body = int(n), body[4:]
 	}
 	if flags&flagStart != 0 {
-		return f.start(flags, body)
+		return f.start(flags)
 	}
 	return f.part(flags&flagMore != 0, length, body)
 }
 
-// start takes the packet that begins it all. Octets in it, which RFC 5281 §9.2 and TEAP-like servers allow, are ignored.
-func (f *fragments) start(flags byte, _ []byte) (received, []byte, *Reason) {
+// start takes the packet that begins it all. What else is in it is ignored.
+func (f *fragments) start(flags byte) (received, []byte, *Reason) {
 	if flags&flagMore != 0 || f.partial || f.out != nil {
 		return 0, nil, reasonf(BadPacket, f.method, "a Start in the midst of a message")
 	}
@@ -93,7 +93,7 @@ func (f *fragments) part(more bool, length int, body []byte) (received, []byte, 
 	case len(body) == 0:
 		return 0, nil, reasonf(BadPacket, f.method, "a fragment without octets")
 	case !f.partial && more && length < 0:
-		// "The L bit … MUST be set for the first fragment of a fragmented TLS message or set of messages."  RFC 5216 §3.1
+		// The L bit "MUST be set for the first fragment of a fragmented TLS message or set of messages"  RFC 5216 §3.1
 		return 0, nil, reasonf(BadPacket, f.method, "a first fragment without TLS Message Length")
 	case f.partial && length >= 0 && length != f.total:
 		return 0, nil, reasonf(BadPacket, f.method, "TLS Message Length %d after %d", length, f.total)

@@ -156,7 +156,9 @@ func FuzzMachines(f *testing.F) {
 		server.Start()
 		for len(b) > 0 {
 			n := min(int(b[0]), len(b)-1)
-			for _, m := range []Machine{server, peer} {
+			for _, m := range []interface {
+				Receive(time.Time, []byte) Step
+			}{server, peer} {
 				step := m.Receive(time.Time{}, b[1:1+n])
 				if step.Send == nil && step.Done == nil && step.Discarded == nil {
 					t.Fatal("a packet has no answer")

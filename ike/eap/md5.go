@@ -25,7 +25,7 @@ func (PeerMD5) Type() Type { return TypeMD5 }
 // Type is TypeMD5.
 func (ServerMD5) Type() Type { return TypeMD5 }
 
-// Value-Size, Value, Name: "The use of the … fields is described in the CHAP specification"  RFC 3748 §5.4, RFC 1994 §4.1
+// md5Data is Value-Size and Value; no Name follows. RFC 3748 §5.4, RFC 1994 §4.1
 func md5Data(value []byte) []byte {
 	return append([]byte{byte(len(value))}, value...)
 }

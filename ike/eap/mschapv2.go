@@ -92,7 +92,7 @@ func parseMSCHAP(data []byte) (mschapPacket, error) {
 	if len(data) < mschapHeader {
 		return mschapPacket{}, fmt.Errorf("%w: %d octets of data", errLength, len(data))
 	}
-	// "MS-Length … MUST be set to the value of the EAP packet's length field minus 5"
+	// MS-Length "MUST be set to the value of the Length field minus 5": that is the data. draft-kamath-pppext-eap-mschapv2 §2.1
 	if length := int(binary.BigEndian.Uint16(data[2:])); length != len(data) {
 		return mschapPacket{}, fmt.Errorf("%w: MS-Length %d in %d octets of data", errLength, length, len(data))
 	}
@@ -292,8 +292,7 @@ func (m *mschapServer) response(_ time.Time, data []byte) serverTurn {
 	case p.op == opFailure && m.state == mschapProved:
 		return serverTurn{failed: reasonf(BadCredentials, TypeMSCHAPv2, "the peer %q does not believe that we know the password", m.identity)}
 	case m.wrong != nil && (p.op == opFailure || p.op == opChangePassword):
-		// A password that the user wants to change here is not changed: draft-kamath-pppext-eap-mschapv2 §2.5 asks for a
-		// database that can be written.
+		// A password that the user wants to change here is not changed: the accounts are not ours to write.
 		return serverTurn{failed: m.wrong}
 	}
 	return serverTurn{failed: reasonf(BadPacket, TypeMSCHAPv2, "OpCode %d out of order", p.op)}

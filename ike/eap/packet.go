@@ -102,8 +102,8 @@ func Parse(b []byte) (Packet, error) {
 		return Packet{}, fmt.Errorf("%w: a packet of %d octets", errLength, len(b))
 	}
 	p := Packet{Code: Code(b[0]), Identifier: b[1]}
-	// IKE knows the packet's length: "The Length field … MUST be four less than the Payload Length of the encapsulating
-	// payload."  RFC 7296 §3.16. So do RADIUS and the tunnels of TTLS and PEAP; padding has no place in any.
+	// IKE knows the packet's length: Length "MUST be four less than the Payload Length of the encapsulating payload"
+	// (RFC 7296 §3.16). So do RADIUS and the tunnels of TTLS and PEAP; padding has no place in any.
 	if length := int(binary.BigEndian.Uint16(b[2:])); length != len(b) {
 		return Packet{}, fmt.Errorf("%w: Length %d in a packet of %d octets", errLength, length, len(b))
 	}
@@ -111,7 +111,7 @@ func Parse(b []byte) (Packet, error) {
 	case CodeRequest, CodeResponse:
 		return p.withType(b[headerSize:])
 	case CodeSuccess, CodeFailure:
-		// "The Success and Failure packets … MUST NOT contain additional data"; "Length 4".  RFC 3748 §4.2
+		// "Success and Failure packets MUST NOT contain additional data."  RFC 3748 §4.2
 		if len(b) != headerSize {
 			return Packet{}, fmt.Errorf("%w: %s of %d octets", errLength, p.Code, len(b))
 		}
@@ -177,8 +177,8 @@ func (p Packet) Desired() ([]Type, error) {
 	if p.Expanded {
 		return p.desiredExpanded()
 	}
-	// "containing the desired authentication Type(s) (1 octet per Type), or the value zero (0) to indicate no proposed
-	// alternative."  RFC 3748 §5.3.1
+	// "one or more octets indicating the desired authentication Type(s), one octet per Type, or the value zero (0) to
+	// indicate no proposed alternative"  RFC 3748 §5.3.1
 	if len(p.Data) == 0 {
 		return nil, fmt.Errorf("%w: empty Nak", errLength)
 	}

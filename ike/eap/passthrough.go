@@ -86,7 +86,7 @@ func NewPassThrough(config PassThroughConfig) *PassThrough {
 }
 
 // Start asks the peer for its identity, or, when that is known, the backend with a Response that the peer did not have
-// to send: "the NAS … MAY … create an EAP-Response/Identity" (RFC 3579 §2.1).
+// to send.
 func (p *PassThrough) Start() Step {
 	if p.identity == "" {
 		p.last = Packet{Code: CodeRequest, Type: TypeIdentity}.AppendTo(nil)
@@ -104,7 +104,7 @@ func (p *PassThrough) Receive(_ time.Time, octets []byte) Step {
 	case p.asking:
 		return Step{Discarded: reasonf(BadPacket, 0, "a packet while the backend is asked about another")}
 	case p.rounds.take():
-		return p.fail(reasonf(TooLong, 0, "the peer does not come to an end"), nil)
+		return p.abandon(reasonf(TooLong, 0, "the peer does not come to an end"))
 	}
 	packet, err := Parse(octets)
 	switch {
@@ -136,25 +136,26 @@ func (p *PassThrough) Answer(answer Answer, err error) Step {
 	}
 	p.asking = false
 	if err != nil {
-		return p.fail(reasonf(BackendFailed, 0, "%v", err), nil)
+		return p.abandon(reasonf(BackendFailed, 0, "%v", err))
 	}
 	packet, reason := p.answered(answer)
 	if reason != nil {
 		answer.MSK.Wipe()
-		return p.fail(reason, nil)
+		return p.abandon(reason)
 	}
 	switch answer.Verdict {
 	case Accept:
-		return p.accept(answer, packet)
+		return p.accept(answer)
 	case Reject:
-		return p.fail(rejected(answer), answer.Packet)
+		return p.reject(answer)
 	}
 	p.identifier, p.last, p.state = packet.Identifier, bytes.Clone(answer.Packet), bytes.Clone(answer.State)
 	return Step{Send: bytes.Clone(p.last)}
 }
 
-// answered checks that packet and verdict agree. An Access-Accept must come with Success, an Access-Reject with Failure,
-// and a challenge with a Request (RFC 3579 §2.6.3); the last must be there.
+// answered checks that packet and verdict agree: an Access-Accept goes with Success, an Access-Reject with Failure, and
+// a challenge with a Request, which must be there. With others "the NAS and peer will arrive at different conclusions"
+// (RFC 3579 §2.6.3).
 func (p *PassThrough) answered(answer Answer) (Packet, *Reason) {
 	fitting, known := map[Verdict]Code{Challenge: CodeRequest, Accept: CodeSuccess, Reject: CodeFailure}[answer.Verdict]
 	if !known {
@@ -182,28 +183,33 @@ func rejected(answer Answer) *Reason {
 	return reason
 }
 
-func (p *PassThrough) accept(answer Answer, packet Packet) Step {
+func (p *PassThrough) accept(answer Answer) Step {
 	p.Wipe()
 	result := &Result{Identity: p.identity, MSK: answer.MSK, Grant: answer.Grant}
 	if answer.Grant.Identity != "" {
 		result.Identity = answer.Grant.Identity
 	}
-	send := bytes.Clone(answer.Packet)
-	if packet.Code != CodeSuccess {
-		// "If the NAS receives an Access-Accept without an encapsulated EAP Success … it manufactures one": the peer waits
-		// for it. RFC 3579 §2.6.5
-		send = Packet{Code: CodeSuccess, Identifier: p.identifier}.AppendTo(nil)
-	}
-	return Step{Send: send, Done: result}
+	return Step{Send: p.verdict(CodeSuccess, answer.Packet), Done: result}
 }
 
-// fail says Failure: the backend's, or our own.
-func (p *PassThrough) fail(reason *Reason, failure []byte) Step {
+func (p *PassThrough) reject(answer Answer) Step {
 	p.Wipe()
-	if len(failure) == 0 {
-		failure = Packet{Code: CodeFailure, Identifier: p.identifier}.AppendTo(nil)
+	return Step{Send: p.verdict(CodeFailure, answer.Packet), Done: &Result{Err: rejected(answer), Identity: p.identity}}
+}
+
+// verdict is the backend's last packet, or, where it left it out, ours that says the same: IKE does not end without one.
+func (p *PassThrough) verdict(code Code, packet []byte) []byte {
+	if len(packet) == 0 {
+		return Packet{Code: code, Identifier: p.identifier}.AppendTo(nil)
 	}
-	return Step{Send: bytes.Clone(failure), Done: &Result{Err: reason, Identity: p.identity}}
+	return bytes.Clone(packet)
+}
+
+// abandon ends without a packet: "the NAS MUST NOT "manufacture" EAP packets in order to correct contradictory messages
+// that it receives" (RFC 3579 §2.6.3), nor for a backend that is silent. IKE has a notify for it.
+func (p *PassThrough) abandon(reason *Reason) Step {
+	p.Wipe()
+	return Step{Done: &Result{Err: reason, Identity: p.identity}}
 }
 
 // discard sends the Request again that is not answered yet.

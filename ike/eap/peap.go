@@ -50,7 +50,7 @@ func (c ServerPEAP) check() *Reason {
 	return c.TLS.check(TypePEAP, true, c.RequireCertificate)
 }
 
-// compress leaves off Code, Identifier and Length: "the EAP header … is not sent" for all but Extensions. MS-PEAP §3.1.5.2.3
+// compress leaves off Code, Identifier and Length, as is done to all packets inside but Extensions. MS-PEAP §3.1.5.2.3
 func compress(packet []byte) []byte { return packet[headerSize:] }
 
 // decompress puts a header before what came out of the tunnel.

@@ -117,8 +117,9 @@ func (p *Peer) Receive(now time.Time, octets []byte) Step {
 }
 
 func (p *Peer) request(now time.Time, packet Packet, octets []byte) Step {
-	// "if a peer receives a duplicate Request for which it has already sent a Response, it MUST resend its Response"
-	// RFC 3748 §4.1
+	// "If a peer receives a valid duplicate Request for which it has already sent a Response, it MUST resend its original
+	// Response without reprocessing the Request."  RFC 3748 §4.1. Not the identifier alone makes a duplicate: the identity
+	// may have been asked for by another than who goes on.
 	if p.answered && bytes.Equal(octets, p.lastRequest) {
 		return Step{Send: bytes.Clone(p.lastResponse)}
 	}
@@ -229,8 +230,8 @@ func (p *Peer) failure(packet Packet) Step {
 	return p.end(reason)
 }
 
-// misplaced tells of a Success or Failure that does not belong to our last Response: "the Identifier field of a Success
-// or Failure packet MUST match the Identifier field of the Response packet that it is sent in response to" (RFC 3748 §4.2).
+// misplaced tells of a Success or Failure that does not belong to our last Response: "The Identifier field MUST match the
+// Identifier field of the Response packet that it is sent in response to."  RFC 3748 §4.2
 func (p *Peer) misplaced(packet Packet) *Reason {
 	if p.answered && packet.Identifier != p.lastIdentifier {
 		return reasonf(BadPacket, p.doing(), "%s after a response with identifier %d", packet, p.lastIdentifier)

@@ -81,7 +81,7 @@ func NewServer(config ServerConfig) (*Server, error) {
 
 // Start is the first Request: for the identity, or, when that is known, of the first method.
 func (s *Server) Start() Step {
-	// "The Identifier … an initial value chosen at random is RECOMMENDED"; RFC 3748 §4.1 leaves it open.
+	// "Initializing the first Identifier with a random number rather than starting from zero is recommended"  RFC 3748 §4.1
 	var first [1]byte
 	if _, err := io.ReadFull(s.config.Rand, first[:]); err != nil {
 		return s.fail(noRandomness(0, err))

@@ -32,8 +32,8 @@ func (c ServerTLS) server(identity string, random io.Reader) (serverMachine, *Re
 	return newTunnelServer(TypeTLS, c.TLS, random, tls.RequireAnyClientCert, &tlsServer{identity: identity}), nil
 }
 
-// commitment is the protected success indication: "an encrypted TLS record with application data 0x00 … After sending
-// … the EAP-TLS server MUST NOT send … any more TLS messages".  RFC 9190 §2.1.1
+// commitment is the protected success indication: one octet of application data, behind which the server sends nothing
+// more inside the tunnel. RFC 9190 §2.1.1, §2.5
 const commitment = 0x00
 
 // tlsPeer has nothing to say inside the tunnel: it waits for the server's last word.

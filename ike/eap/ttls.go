@@ -178,7 +178,7 @@ func (p *ttlsPeer) say(t *tunnel, _ uint8, data []byte) ([]byte, *Reason) {
 	return nil, nil
 }
 
-// begin is the peer's first word: "the client … encapsulates … AVPs" (RFC 5281 §7.3).
+// begin is the peer's first word.
 func (p *ttlsPeer) begin(t *tunnel) ([]byte, *Reason) {
 	switch p.config.Inner {
 	case InnerPAP:
@@ -188,11 +188,12 @@ func (p *ttlsPeer) begin(t *tunnel) ([]byte, *Reason) {
 	case InnerMSCHAPv2:
 		return p.challenge(t)
 	}
-	// "the … Identity is … sent … without … a request": as if the server had asked. RFC 5281 §11.3.1
+	// "The client initiates EAP by tunneling EAP-Response/Identity": as if the server had asked. RFC 5281 §11.2.1
 	return p.eap(t.now, Packet{Code: CodeRequest, Type: TypeIdentity}.AppendTo(nil))
 }
 
-// paddedPassword hides the length: "null-padded to a multiple of 16 octets"  RFC 5281 §11.2.5
+// paddedPassword is the password followed by zeros: "null-pad the password to a multiple of 16 octets, to obfuscate its
+// length"  RFC 5281 §11.2.5
 func paddedPassword(password secret.Bytes) []byte {
 	padded := make([]byte, (len(password)+15)&^15)
 	copy(padded, password)
@@ -263,7 +264,7 @@ func (p *ttlsPeer) finished(*tunnel) (outcome, *Reason) {
 		}
 		return o, nil
 	}
-	// "EAP-Success" itself need not come through the tunnel.  RFC 5281 §11.3.1
+	// Success is told outside alone by most servers.
 	if p.inner == nil {
 		inside, reason := p.peer.ready()
 		if reason != nil {
@@ -357,8 +358,8 @@ func (s *ttlsServer) mschap(t *tunnel, found avps) insideTurn {
 		return insideTurn{failed: reason}
 	}
 	a, ok := parseTTLSAnswer(found[avpMSCHAP2Response])
-	// "the TTLS server MUST verify that the value of the MS-CHAP-Challenge AVP and the value of the Ident in the client's
-	// MS-CHAP2-Response AVP are equal to the values generated as challenge material"  RFC 5281 §11.2.4
+	// Challenge and Ident "are equal to the values generated as challenge material", or "the TTLS server MUST reject the
+	// client"  RFC 5281 §11.2.4
 	if !ok || !bytes.Equal(found[avpMSCHAPChallenge], challenge[:]) || a.ident != ident {
 		return insideTurn{failed: reasonf(BadPacket, TypeTTLS, "MSCHAPv2 of another conversation")}
 	}

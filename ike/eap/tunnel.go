@@ -176,8 +176,9 @@ func (m *tunnelPeer) request(now time.Time, identifier uint8, data []byte) peerT
 	return m.turn(now, identifier, message)
 }
 
-// begin sends the ClientHello. The server may know versions of the method that we do not: "the client … responds with …
-// the highest version it supports" (RFC 5281 §9.2), which is 0 for TTLS and PEAP.
+// begin sends the ClientHello. The server may know versions of the method that we do not: "the client sets the V field to
+// the highest version number that it supports that is no higher than the version number offered by the server" (RFC 5281
+// §9.2.1), which is 0 for TTLS and PEAP.
 func (m *tunnelPeer) begin(now time.Time) peerTurn {
 	m.flow = tlsflow.Client(m.tlsConfig(x509.ExtKeyUsageServerAuth))
 	hello, _ := m.feed(now, nil)
@@ -300,8 +301,7 @@ func (m *tunnelServer) turn(now time.Time, message []byte) serverTurn {
 			m.failing = turn.failed
 		}
 	}
-	// "the EAP server MUST … send … the TLS alert message, to allow the peer to inform the user of the cause of the
-	// failure"; Failure follows on the peer's answer. RFC 5216 §2.1.3
+	// TLS has an alert for the peer to learn the cause from; Failure follows on the peer's answer. RFC 5216 §2.1.3
 	if m.failing != nil && len(send) == 0 {
 		return serverTurn{failed: m.failing}
 	}

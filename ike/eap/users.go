@@ -46,16 +46,19 @@ func (u Users) ntHash(method Type, identity string, random io.Reader) (hash secr
 		return nil, nil, broken
 	}
 	account, known := u.find(identity)
-	password := account.Password
+	password, stored := account.Password, account.NTHash
 	switch {
 	case !known:
-		password, missing = decoy, unknownUser(method, identity)
-	case len(account.NTHash) == mschap.HashSize:
-		return account.NTHash.Clone(), nil, nil
+		password, stored, missing = decoy, nil, unknownUser(method, identity)
+	case len(stored) == mschap.HashSize:
+		password = decoy // hashed all the same: it takes its time
 	case len(password) == 0:
 		password, missing = decoy, reasonf(BadCredentials, method, "there is neither password nor NT hash of %q", identity)
 	}
-	return mschap.NTHash(password), missing, nil
+	if hash = mschap.NTHash(password); len(stored) == mschap.HashSize {
+		hash = stored.Clone()
+	}
+	return hash, missing, nil
 }
 
 func (u Users) find(identity string) (Account, bool) {

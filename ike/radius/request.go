@@ -96,10 +96,10 @@ func (n nas) accessRequest(p *radius.Packet, q eap.Question, state []byte, c Cal
 	if err := n.describe(p, c); err != nil {
 		return nil, err
 	}
-	// "Framed-MTU … indicates … the size of packet that … the AAA server … MUST NOT exceed"  RFC 3579 §2.4
+	// The server "MUST NOT send any subsequent packet in this EAP conversation containing EAP-Message attributes whose
+	// values, when concatenated, exceed the length specified by the Framed-MTU value"  RFC 3579 §2.4
 	integer(p, rfc2865.FramedMTU_Type, uint32(n.framedMTU))
-	// "the NAS … MUST … encapsulate the … EAP packet … in one or more EAP-Message attributes", in order, 253 octets each.
-	// RFC 3579 §3.1
+	// One EAP packet in as many EAP-Message attributes as it takes, in order. RFC 3579 §3.1
 	for rest := q.Packet; len(rest) > 0; {
 		part := rest[:min(len(rest), maxAttribute)]
 		p.Add(rfc2869.EAPMessage_Type, part)

@@ -29,8 +29,8 @@ var (
 	errMAC           = errors.New("its Message-Authenticator is wrong: compare the shared secret")
 )
 
-// genuine checks a response to a request and reads its attributes. Nothing of a packet that fails is looked at further:
-// "If the Message-Authenticator … is … invalid … the packet MUST be silently discarded"  RFC 3579 §3.2
+// genuine checks a response to a request and reads its attributes. A NAS "MUST calculate the correct value of the
+// Message-Authenticator and MUST silently discard the packet if it does not match the value sent"  RFC 3579 §3.1
 func genuine(octets, request []byte, key secret.Bytes, needMAC bool) (*radius.Packet, error) {
 	n, err := packetLength(octets)
 	if err != nil {
@@ -115,8 +115,7 @@ func answer(p, request *radius.Packet) (a eap.Answer, err error) {
 // mskSize is what EAP wants; shorter keys, as those of MSCHAPv2, are followed by zeros on both ends.
 const mskSize = 64
 
-// msk is "MS-MPPE-Recv-Key … MSK(0, 31) … MS-MPPE-Send-Key … MSK(32, 63)" of RFC 3579 §3.16 with RFC 2548 §2.4; nil if
-// the server sends neither.
+// msk is MS-MPPE-Recv-Key, then MS-MPPE-Send-Key (RFC 2548 §2.4.2, §2.4.3; RFC 5216 §2.3); nil if the server sends neither.
 func msk(p, request *radius.Packet) (secret.Bytes, error) {
 	receive, err1 := microsoft.MSMPPERecvKey_Lookup(p, request)
 	send, err2 := microsoft.MSMPPESendKey_Lookup(p, request)
@@ -148,9 +147,9 @@ func grant(p *radius.Packet) (g eap.Grant, err error) {
 		case rfc2865.Class_Type:
 			g.Classes = append(g.Classes, bytes.Clone(value))
 		case rfc2865.FramedIPAddress_Type, rfc6911.FramedIPv6Address_Type:
-			err = g4or6(&g, avp.Type, value)
+			err = framed(&g, avp.Type, value)
 		case rfc3162.FramedIPv6Prefix_Type, rfc4818.DelegatedIPv6Prefix_Type:
-			err = prefix(&g, avp.Type, value)
+			err = prefix(&g, value)
 		case rfc2865.SessionTimeout_Type:
 			g.SessionTimeout, err = seconds(value)
 		case rfc2865.IdleTimeout_Type:
@@ -165,9 +164,9 @@ func grant(p *radius.Packet) (g eap.Grant, err error) {
 	return g, nil
 }
 
-// g4or6 adds an address. "0xFFFFFFFF … the user is allowed to select an address … 0xFFFFFFFE … the NAS should select an
-// address"  RFC 2865 §5.8: neither is one.
-func g4or6(g *eap.Grant, typ radius.Type, value []byte) error {
+// framed adds an address. 255.255.255.255 and 255.255.255.254 say that the peer, or we, may choose one (RFC 2865 §5.8):
+// neither is one.
+func framed(g *eap.Grant, typ radius.Type, value []byte) error {
 	address, ok := netip.AddrFromSlice(value)
 	if !ok || address.Is4() != (typ == rfc2865.FramedIPAddress_Type) {
 		return fmt.Errorf("an address of %d octets", len(value))
@@ -178,7 +177,7 @@ func g4or6(g *eap.Grant, typ radius.Type, value []byte) error {
 	return nil
 }
 
-func prefix(g *eap.Grant, _ radius.Type, value []byte) error {
+func prefix(g *eap.Grant, value []byte) error {
 	network, err := radius.IPv6Prefix(value)
 	if err != nil {
 		return err

@@ -87,8 +87,8 @@ func (e Exchange) challengeHash() (challenge [8]byte) {
 	return challenge
 }
 
-// WithoutDomain is what follows the backslash in `DOMAIN\user`: "the user name … does not include the Windows NT domain
-// name"  RFC 2759 §8.2
+// WithoutDomain is what follows the backslash in `DOMAIN\user`: "only the user name is used, without any associated
+// Windows NT domain name"  RFC 2759 §4
 func WithoutDomain(name string) string { return name[strings.LastIndexByte(name, '\\')+1:] }
 
 // desEncrypt encrypts one block with a key of 56 bits (RFC 2759 §8.6).

@@ -44,8 +44,7 @@ func (f *Flow) exportWithoutEMS(cipherSuite uint16, label string, n int) (secret
 	return prf12(prfHash(cipherSuite), f.keys.master, seed, n), nil
 }
 
-// prfHash is the hash of a suite's PRF: "SHA-256 … New cipher suites MUST … specify a PRF" (RFC 5246 §5), which is
-// SHA-384 for those whose name ends in it (RFC 5289 §3).
+// prfHash is the hash of a suite's PRF: SHA-256 (RFC 5246 §5), or SHA-384 for those whose name ends in it (RFC 5289 §3.2).
 func prfHash(cipherSuite uint16) func() hash.Hash {
 	switch cipherSuite {
 	case tls.TLS_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384:
