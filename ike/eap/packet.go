@@ -50,6 +50,7 @@ const (
 	TypeExtensions   Type = 33 // the TLVs inside PEAP, MS-PEAP §2.2.8.1
 
 	typeExpanded Type = 254
+	maxLegacy    Type = 255 // the largest type in one octet
 )
 
 var typeNames = map[Type]string{
@@ -82,7 +83,7 @@ type Packet struct {
 	Code       Code
 	Identifier uint8
 	Type       Type
-	// Expanded says that Type is written in 8 octets; types of a vendor, and those above 253, always are.
+	// Expanded says that Type is written in 8 octets; types that do not fit into one always are.
 	Expanded bool
 	Data     []byte
 }
@@ -150,7 +151,7 @@ func (p Packet) AppendTo(b []byte) []byte {
 	start := len(b)
 	b = append(b, byte(p.Code), p.Identifier, 0, 0)
 	if p.Code == CodeRequest || p.Code == CodeResponse {
-		if p.Expanded || p.Type >= typeExpanded {
+		if p.Expanded || p.Type == typeExpanded || p.Type > maxLegacy {
 			b = appendExpanded(b, p.Type)
 		} else {
 			b = append(b, byte(p.Type))

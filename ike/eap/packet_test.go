@@ -31,6 +31,7 @@ var samples = []struct {
 	{"04 ff 0004", Packet{Code: CodeFailure, Identifier: 255}, "Failure identifier 255"},
 	{"01 02 000d fe 000137 00000001 ab", Packet{Code: CodeRequest, Identifier: 2, Type: ExpandedType(311, 1), Expanded: true, Data: []byte{0xab}},
 		"Request/vendor 311 type 1 identifier 2, 1 octets of data"},
+	{"01 02 0005 ff", Packet{Code: CodeRequest, Identifier: 2, Type: 255}, "Request/255 identifier 2, 0 octets of data"},
 	{"01 02 000c fe 000000 00000004", Packet{Code: CodeRequest, Identifier: 2, Type: TypeMD5, Expanded: true},
 		"Request/MD5-Challenge identifier 2, 0 octets of data"},
 }
@@ -134,6 +135,9 @@ func TestAVPs(t *testing.T) {
 	}
 	if _, reason := takeAVPs(unhex(t, "00000063 40000008")); reason == nil {
 		t.Error("an unknown AVP that is mandatory is passed over")
+	}
+	if _, reason := takeAVPs(unhex(t, "0000004f 40000008 0000004f 40000008")); reason == nil {
+		t.Error("an EAP-Message in two AVPs is put together")
 	}
 	if _, reason := takeAVPs(unhex(t, "00000063 00000008")); reason != nil {
 		t.Errorf("an unknown AVP that is not mandatory: %v", reason)

@@ -31,7 +31,18 @@ func serve(t *testing.T, handle func(conn *net.UDPConn, from netip.AddrPort, req
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fake{at: conn.LocalAddr().(*net.UDPAddr).AddrPort(), requests: make(chan []byte, 64)}
+	f := &fake{at: localAddr(conn), requests: make(chan []byte, 64)}
+	receive(t, conn, func(from netip.AddrPort, request []byte) {
+		f.requests <- request
+		handle(conn, from, request)
+	})
+	return f
+}
+
+func localAddr(conn *net.UDPConn) netip.AddrPort { return conn.LocalAddr().(*net.UDPAddr).AddrPort() }
+
+// receive hands every packet of a socket over until the test ends.
+func receive(t *testing.T, conn *net.UDPConn, handle func(from netip.AddrPort, packet []byte)) {
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
@@ -41,16 +52,13 @@ func serve(t *testing.T, handle func(conn *net.UDPConn, from netip.AddrPort, req
 			if err != nil {
 				return
 			}
-			request := bytes.Clone(buffer[:n])
-			f.requests <- request
-			handle(conn, from, request)
+			handle(from, bytes.Clone(buffer[:n]))
 		}
 	}()
 	t.Cleanup(func() {
 		_ = conn.Close()
 		<-over
 	})
-	return f
 }
 
 // answering is a server that sends what respond makes of a request, in that order.

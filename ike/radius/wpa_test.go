@@ -43,24 +43,11 @@ func newAuthenticationServer(t *testing.T, ns *testns.Namespace) *authentication
 		conn, err = net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 		return err
 	})
-	s := &authenticationServer{at: conn.LocalAddr().(*net.UDPAddr).AddrPort(), ended: make(chan *eap.Result, 1)}
-	over := make(chan struct{})
-	go func() {
-		defer close(over)
-		buffer := make([]byte, maxPacket)
-		for {
-			n, from, err := conn.ReadFromUDPAddrPort(buffer)
-			if err != nil {
-				return
-			}
-			if answer := s.answer(bytes.Clone(buffer[:n])); answer != nil {
-				_, _ = conn.WriteToUDPAddrPort(answer, from)
-			}
+	s := &authenticationServer{at: localAddr(conn), ended: make(chan *eap.Result, 1)}
+	receive(t, conn, func(from netip.AddrPort, request []byte) {
+		if answer := s.answer(request); answer != nil {
+			_, _ = conn.WriteToUDPAddrPort(answer, from)
 		}
-	}()
-	t.Cleanup(func() {
-		_ = conn.Close()
-		<-over
 	})
 	return s
 }

@@ -14,6 +14,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	//lint:ignore SA1019 MD4 is broken, and RFC 2759 is made of it
 	"golang.org/x/crypto/md4"
 
 	"github.com/goswan/goswan/crypto/secret"
