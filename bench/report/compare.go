@@ -232,7 +232,7 @@ func (c Change) percent() string {
 
 // String is a key in words, for a line of its own.
 func (k Key) String() string {
-	parts := []string{rowName(k, true), k.Operation, sizeName(k), coresName(k)}
+	parts := []string{k.RowName(true), k.Operation, k.SizeName(), k.CoresName()}
 	text := strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
 	if k.Figure.Unit == "1" {
 		return text + ", " + k.Figure.Name
