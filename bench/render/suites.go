@@ -22,7 +22,7 @@ var older = []string{"3des", "des", "blowfish", "cast", "idea", "md5", "sha1"}
 // class tells the words of swanctl.conf apart: "aes128gcm16" is of another class than "aes128-sha256" and "modp2048". The words
 // alone say it, since a run may come from a version that has other algorithms.
 func class(words string) string {
-	parts := strings.Split(words, "-")
+	parts := strings.Split(strings.ToLower(words), "-")
 	first, last := parts[0], parts[len(parts)-1]
 	switch {
 	case begins(last, "modp"):

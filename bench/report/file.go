@@ -1,4 +1,4 @@
-package render
+package report
 
 import (
 	"bufio"
@@ -61,7 +61,7 @@ func besideOf(path string) (*File, error) {
 // Write lets write fill the file, and gives it its name. After an error there is nothing of it.
 func (f *File) Write(write func(io.Writer) error) error {
 	if f.ended {
-		return errors.New("render: the file has been written or dropped before")
+		return errors.New("report: the file has been written or dropped before")
 	}
 	buffer := bufio.NewWriterSize(f.file, 1<<16)
 	err := write(buffer)
