@@ -262,12 +262,10 @@ func (b *builder) bySize(all study, classed bool) {
 			p.value.log = f == report.PacketRate
 			var at func(report.Key) (float64, bool)
 			p.across, at = op.sizeAxis()
-			for _, m := range op {
-				if slices.Contains(chosen, m.Suite) {
-					place, apart := at(m.Key)
-					if x := p.add(m.Key.RowName(false), place, m.Values.Present()); x != nil {
-						x.apart = apart
-					}
+			for _, m := range op.chosen(chosen) {
+				place, apart := at(m.Key)
+				if x := p.add(m.Key.RowName(false), place, m.Values.Present()); x != nil {
+					x.apart = apart
 				}
 			}
 			b.plot(b.sizes, p)
@@ -312,15 +310,12 @@ func (b *builder) coresPlot(all study, ideal bool) {
 		}
 		var at func(int) float64
 		p.across, at = cores.countAxis("number of cores at work", coresOf)
-		for _, m := range op {
-			if !slices.Contains(chosen, m.Suite) {
-				continue
-			}
+		for _, m := range op.chosen(chosen) {
 			name := m.Key.RowName(m.Suite == "")
-			if ideal && !slices.ContainsFunc(p.series, func(s series) bool { return s.name == name }) {
+			known := slices.ContainsFunc(p.series, func(s series) bool { return s.name == name })
+			if x := p.add(name, at(m.Cores), m.Values.Present()); x != nil && ideal && !known {
 				p.add(name, at(1), []float64{1})
 			}
-			p.add(name, at(m.Cores), m.Values.Present())
 		}
 		if ideal {
 			p.series = append(p.series, perfect(cores, at))

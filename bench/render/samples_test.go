@@ -1,7 +1,6 @@
 package render
 
 import (
-	"fmt"
 	"math"
 	"strings"
 	"time"
@@ -95,7 +94,7 @@ func enterPacket(rec *report.Recorder, round int, k report.Key, gbits, octets fl
 	ns := 8 * octets / gbits
 	rec.Record(round, of(k, report.PacketTime), ns*float64(max(k.Cores, 1)))
 	rec.Derive(round, of(k, report.Throughput), report.PacketTime, gbits)
-	rec.Derive(round, of(k, report.PacketRate), report.PacketTime, 1e9/ns)
+	rec.Derive(round, of(k, report.PacketRate), report.PacketTime, 1e3/ns)
 	if k.Cores == 1 {
 		rec.Record(round, of(k, report.CyclesByte), 2.4*8/gbits)
 		rec.Record(round, of(k, report.Allocations), 0)
@@ -200,5 +199,3 @@ func tunnelRun() *report.Run {
 func sampleRuns() map[string]*report.Run {
 	return map[string]*report.Run{"large": largeRun(), "ike": ikeRun(), "path": pathRun(), "tunnel": tunnelRun()}
 }
-
-var _ = fmt.Sprint

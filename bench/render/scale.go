@@ -131,7 +131,7 @@ func digits(v float64) string {
 	a := math.Abs(v)
 	switch {
 	case a != 0 && a < 1e-4 || a >= 1e15:
-		return strings.Replace(strconv.FormatFloat(v, 'e', 1, 64), ".0e", "e", 1)
+		return strings.NewReplacer(".0e+", "e", ".0e", "e", "e+", "e").Replace(strconv.FormatFloat(v, 'e', 1, 64))
 	case a >= 100:
 		return strconv.FormatFloat(v, 'f', 0, 64)
 	}

@@ -60,6 +60,14 @@ func sasOf(k report.Key) int                                  { return k.SAs }
 func flowsOf(k report.Key) int                                { return k.Flows }
 func varies[T comparable](s study, f func(report.Key) T) bool { return len(distinct(s, f)) > 1 }
 
+// chosen are those of the suites, in their order.
+func (s study) chosen(suites []string) (some study) {
+	for _, suite := range suites {
+		some = append(some, s.where(func(k report.Key) bool { return k.Suite == suite })...)
+	}
+	return some
+}
+
 // main is the subject that was measured most; the others are what it is compared with.
 func (s study) main() string {
 	count := map[string]int{}

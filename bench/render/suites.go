@@ -69,26 +69,17 @@ var familiar = []string{
 	"camellia256ccm16", "aes128-aesxcbc", "aes128ctr-sha256", "camellia128-sha256", "aes128-sha1", "3des-sha256", "null-sha256",
 }
 
-// choose picks at most so many suites: the familiar ones, then the others in their order.
+// choose picks at most so many suites: the familiar ones first, then the others in their order.
 func choose(suites []string, most int) (chosen []string) {
-	if len(suites) <= most {
-		return suites
-	}
 	rank := func(s string) int {
 		if i := slices.Index(familiar, s); i >= 0 {
 			return i
 		}
 		return len(familiar)
 	}
-	ranked := slices.Clone(suites)
-	slices.SortStableFunc(ranked, func(a, b string) int { return rank(a) - rank(b) })
-	ranked = ranked[:most]
-	for _, s := range suites {
-		if slices.Contains(ranked, s) {
-			chosen = append(chosen, s)
-		}
-	}
-	return chosen
+	chosen = slices.Clone(suites)
+	slices.SortStableFunc(chosen, func(a, b string) int { return rank(a) - rank(b) })
+	return chosen[:min(len(chosen), most)]
 }
 
 // commonHead is what all suites begin with up to a hyphen, "" where that is nothing or all.
