@@ -41,7 +41,7 @@ func (d *drawing) bars() {
 	}
 	left, above := names+8, 0.
 	if names > besideMost {
-		left, above = 2, 15
+		left, above = 2, 16
 	}
 	d.y += lineHeight - 2
 	d.text(xy{0, d.y - 4}, start, axisStyle, d.faces.fit(axisStyle, d.across.title(), plotWidth))
@@ -71,8 +71,7 @@ func (d *drawing) bars() {
 	}
 	d.y = bottom
 	d.ticksBelow(along, ticks, left, bottom)
-	d.text(xy{(left + right) / 2, d.y + lineHeight - 4}, middle, axisStyle, d.faces.fit(axisStyle, d.value.title(), plotWidth-8))
-	d.y += lineHeight + 2
+	d.titleBelow(d.value, (left+right)/2)
 }
 
 func rowHeight(r []bar) float64 {

@@ -4,12 +4,13 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strings"
 )
 
 // lines draws the series over the axis across.
 func (d *drawing) lines() {
 	d.y += lineHeight - 2
-	d.text(xy{0, d.y - 4}, start, axisStyle, d.faces.fit(axisStyle, d.value.title(), plotWidth))
+	d.text(xy{0, d.y - 4}, start, axisStyle, d.axisTitle(d.value))
 	lo, hi := d.extent()
 	top, bottom := d.y+6, d.y+6+areaHeight
 	up, ticks := newScale(d.value, lo, hi, bottom, top, 6)
@@ -27,8 +28,7 @@ func (d *drawing) lines() {
 	first, last := d.reach()
 	along, places := newScale(d.across, first, last, left+10, right-10, 6)
 	d.ticksBelow(along, places, left, bottom)
-	d.text(xy{(left + right) / 2, d.y + lineHeight - 4}, middle, axisStyle, d.faces.fit(axisStyle, d.across.title(), plotWidth))
-	d.y += lineHeight + 2
+	d.titleBelow(d.across, (left+right)/2)
 	d.curves(along, up, places)
 }
 
@@ -62,6 +62,21 @@ func (d *drawing) ticksBelow(along scale, ticks []tick, left, bottom float64) {
 		d.text(xy{x, bottom + 15 + 13*float64(row)}, middle, smallStyle, t.name)
 	}
 	d.y = bottom + 6 + 13*float64(rows)
+}
+
+// titleBelow writes the title of the axis below the area, under its middle if it has room there.
+func (d *drawing) titleBelow(a axis, x float64) {
+	text := d.axisTitle(a)
+	half := d.faces.width(axisStyle, text) / 2
+	d.text(xy{min(max(x, half), plotWidth-half), d.y + lineHeight - 4}, middle, axisStyle, text)
+	d.y += lineHeight + 2
+}
+
+// axisTitle is the title of an axis, of which the name is cut when there is no room for all: the unit is not.
+func (d *drawing) axisTitle(a axis) string {
+	unit := strings.TrimPrefix(a.title(), a.name)
+	unit = d.faces.fit(axisStyle, unit, plotWidth/2)
+	return d.faces.fit(axisStyle, a.name, plotWidth-d.faces.width(axisStyle, unit)) + unit
 }
 
 // curves draws the series: a line, then ranges and marks over it.

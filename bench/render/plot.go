@@ -154,5 +154,5 @@ func (p *plot) settle() {
 			lo, hi = min(lo, x.low), max(hi, x.value)
 		}
 	}
-	p.value.log = lo > 1e-30 && (p.value.log || hi/lo > wide)
+	p.value.log = lo >= 1e-30 && (p.value.log || hi/lo > wide)
 }

@@ -194,7 +194,7 @@ func (b *builder) bars(in *section, all study) {
 		return
 	}
 	if all[0].Suite == "" {
-		b.barsOf(in, all, "", "subject", subjectOf)
+		b.barsOf(in, all, "", "subject", subjectOf, false)
 		return
 	}
 	head := commonHead(distinct(all, suiteOf))
@@ -202,6 +202,7 @@ func (b *builder) bars(in *section, all study) {
 	classNames, suites := byClass(distinct(all, suiteOf))
 	for _, c := range classNames {
 		parts := slices.Collect(slices.Chunk(suites[c], divided(len(suites[c]))))
+		far := all.chosen(suites[c]).farApart()
 		for i, part := range parts {
 			title := c
 			if len(parts) > 1 {
@@ -211,7 +212,7 @@ func (b *builder) bars(in *section, all study) {
 			if head != "" {
 				across = head + "…"
 			}
-			b.barsOf(in, all.where(func(k report.Key) bool { return slices.Contains(part, k.Suite) }), title, across, name)
+			b.barsOf(in, all.chosen(part), title, across, name, far)
 		}
 	}
 }
@@ -222,12 +223,14 @@ func divided(n int) int {
 	return (n + plots - 1) / max(plots, 1)
 }
 
-func (b *builder) barsOf(in *section, all study, title, across string, name func(report.Key) string) {
+// barsOf draws one plot of bars; log asks for a logarithmic axis, so that plots that belong together have the same kind.
+func (b *builder) barsOf(in *section, all study, title, across string, name func(report.Key) string, log bool) {
 	if len(all) == 0 {
 		return
 	}
 	k := all[0].Key
 	p := &plot{title: words(capital(k.Figure.Name), title, all.conditions()), about: direction(k.Figure), value: valueAxis(k.Figure), across: axis{name: across}, categories: []string{}}
+	p.value.log = log
 	series := func(k report.Key) string { return k.Operation }
 	if varies(all, report.Key.SizeName) {
 		series = func(k report.Key) string { return words(k.Operation, k.SizeName()) }

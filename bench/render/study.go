@@ -62,8 +62,17 @@ func varies[T comparable](s study, f func(report.Key) T) bool { return len(disti
 
 // chosen are those of the suites, in their order.
 func (s study) chosen(suites []string) (some study) {
+	of := map[string]study{}
 	for _, suite := range suites {
-		some = append(some, s.where(func(k report.Key) bool { return k.Suite == suite })...)
+		of[suite] = nil
+	}
+	for _, m := range s {
+		if _, ok := of[m.Suite]; ok {
+			of[m.Suite] = append(of[m.Suite], m)
+		}
+	}
+	for _, suite := range suites {
+		some = append(some, of[suite]...)
 	}
 	return some
 }
@@ -81,6 +90,17 @@ func (s study) main() string {
 		}
 	}
 	return best
+}
+
+// farApart tells whether only a logarithmic axis shows all values.
+func (s study) farApart() bool {
+	lo, hi := math.Inf(1), 0.
+	for _, m := range s {
+		if v := report.Median(m.Values.Present()); v > 0 && drawable(v) {
+			lo, hi = min(lo, v), max(hi, v)
+		}
+	}
+	return hi/lo > wide
 }
 
 // fewest is the smallest of what f tells.
