@@ -25,7 +25,7 @@ func OfDifference(old, new *report.Run, d *report.Difference) *Page {
 	largest := slices.DeleteFunc(slices.Clone(d.Changes), func(c report.Change) bool {
 		return c.Verdict != report.Improved && c.Verdict != report.Worsened
 	})
-	slices.SortStableFunc(largest, func(a, b report.Change) int { return cmp.Compare(far(b), far(a)) })
+	slices.SortStableFunc(largest, func(a, b report.Change) int { return cmp.Compare(b.Far(), a.Far()) })
 	p.changesPlots(changed, largest)
 	p.table(changed, changesTable("What changed", largest))
 	p.table(all, changesTable("Everything", d.Changes))
@@ -44,15 +44,6 @@ func (p *Page) counts(all []report.Change) {
 	for _, v := range []report.Verdict{report.Improved, report.Worsened, report.Unchanged, report.TooFew} {
 		p.tiles = append(p.tiles, tile{value: short(float64(n[v])), what: string(v)})
 	}
-}
-
-// far is how far apart the medians are, in either direction.
-func far(c report.Change) float64 {
-	r := c.Ratio()
-	if !(r > 0) {
-		return math.Inf(1)
-	}
-	return math.Abs(math.Log(r))
 }
 
 // shown is how many changes are drawn.

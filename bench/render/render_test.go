@@ -47,7 +47,7 @@ func all(root *html.Node, name string) (found []*html.Node) {
 	return found
 }
 
-// words are the texts below an element.
+// textsOf are the texts below an element.
 func textsOf(root *html.Node) string {
 	var b strings.Builder
 	for n := range root.Descendants() {
@@ -91,9 +91,7 @@ func TestPlotsAreComplete(t *testing.T) {
 				wants = append(wants, s.name)
 			}
 			wants = append(wants, p.categories...)
-			for _, w := range strings.Fields(p.title) {
-				wants = append(wants, w)
-			}
+			wants = append(wants, strings.Fields(p.title)...)
 			for _, want := range wants {
 				if !strings.Contains(said, want) {
 					t.Errorf("%s, %q: the image does not show %q", name, p.title, want)

@@ -184,7 +184,7 @@ func (s study) pivot(title, first string, group, row, column func(report.Key) st
 	for _, part := range parts {
 		g := rowGroup{name: group(part[0].Key)}
 		for _, name := range distinct(part, row) {
-			r := row_(name, t.heads, cells)
+			r := cellsOf(name, t.heads, cells)
 			g.rows = append(g.rows, r)
 		}
 		t.groups = append(t.groups, g)
@@ -192,8 +192,8 @@ func (s study) pivot(title, first string, group, row, column func(report.Key) st
 	return t
 }
 
-// row_ is the row of a name.
-func row_(name string, heads []string, cells map[[2]string]cell) row {
+// cellsOf is the row of a name.
+func cellsOf(name string, heads []string, cells map[[2]string]cell) row {
 	r := row{name: name}
 	for _, h := range heads {
 		c, ok := cells[[2]string{name, h}]

@@ -174,7 +174,7 @@ func (d *Difference) WriteText(w io.Writer) error {
 			changed = append(changed, c)
 		}
 	}
-	slices.SortStableFunc(changed, func(a, b Change) int { return cmp.Compare(b.far(), a.far()) })
+	slices.SortStableFunc(changed, func(a, b Change) int { return cmp.Compare(b.Far(), a.Far()) })
 	if len(changed) > 0 {
 		fmt.Fprintln(t, "what changed\told\tspread\tnew\tspread\tdifference\t")
 	}
@@ -212,8 +212,8 @@ func (d *Difference) summary(w io.Writer, counts map[Verdict]int) error {
 	return err
 }
 
-// far is how far apart the medians are, in either direction.
-func (c Change) far() float64 {
+// Far is how far apart the medians are, in either direction: the logarithm of their ratio, without end where there is none.
+func (c Change) Far() float64 {
 	r := c.Ratio()
 	if !(r > 0) {
 		return math.Inf(1)
