@@ -149,8 +149,9 @@ func (b *builder) plotsOf(all study) {
 	case f == report.PacketRate:
 		b.bySize(few, false)
 	case varies(all, report.Key.SizeName):
-		b.bars(b.glance, few.ofSize(all.usualSize()))
-		b.tile(few.ofSize(all.usualSize()))
+		usual := few.ofSize(few.usualSize())
+		b.bars(b.glance, usual)
+		b.tile(usual)
 		b.bySize(few, true)
 		b.byCores(all)
 	case all[0].Suite == "":

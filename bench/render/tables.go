@@ -61,8 +61,9 @@ func (s study) of(f report.Figure) study {
 
 // packets makes a table of every figure at the usual size, and of those that are plotted one by size and one by cores.
 func (b *builder) packets(all study, row func(report.Key) string) {
-	fewest, size := all.fewest(coresOf), all.usualSize()
+	fewest := all.fewest(coresOf)
 	few := all.where(func(k report.Key) bool { return k.Cores == fewest })
+	size := few.usualSize()
 	name := all.main()
 	ours := few.ofSize(size).where(func(k report.Key) bool { return k.Subject == name })
 	if len(ours) > 0 {
