@@ -6,9 +6,9 @@ GO ?= go
 LAB := ./cmd/goswan/lab
 PACKAGES = $(shell $(GO) list ./... | grep -v '/cmd/goswan/lab$$')
 
-# What the lab runs, as Debian packages it.
+# What the lab runs, as Debian packages it, and the browser that the pages of goswan bench are shown to.
 LAB_PACKAGES := charon-systemd strongswan-swanctl strongswan-pki libcharon-extra-plugins libstrongswan-standard-plugins \
-	libstrongswan-extra-plugins ethtool iproute2 iputils-ping nftables openssl tcpdump tshark freeradius hostapd eapoltest
+	libstrongswan-extra-plugins chromium ethtool iproute2 iputils-ping nftables openssl tcpdump tshark freeradius hostapd eapoltest
 
 # Tests beside the code that have a foreign program at the other end; where there is none they are skipped.
 FOREIGN := ./ike/radius
@@ -38,7 +38,7 @@ help:
 	@echo 'make check   format, vet, staticcheck, race detector, import picture; quiet when all is well'
 	@echo 'make cross   builds for Linux, macOS, Windows and FreeBSD into dist/'
 	@echo 'make fuzz    every fuzz target for FUZZTIME=$(FUZZTIME)'
-	@echo 'make tools   installs what the lab runs, as root on Debian'
+	@echo 'make tools   installs what the lab runs, and a browser for the tests of pages, as root on Debian'
 	@echo 'make clean   removes what was built'
 
 demo:

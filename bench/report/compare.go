@@ -174,7 +174,7 @@ func (d *Difference) WriteText(w io.Writer) error {
 			changed = append(changed, c)
 		}
 	}
-	slices.SortStableFunc(changed, func(a, b Change) int { return cmp.Compare(b.far(), a.far()) })
+	slices.SortStableFunc(changed, func(a, b Change) int { return cmp.Compare(b.Far(), a.Far()) })
 	if len(changed) > 0 {
 		fmt.Fprintln(t, "what changed\told\tspread\tnew\tspread\tdifference\t")
 	}
@@ -212,8 +212,8 @@ func (d *Difference) summary(w io.Writer, counts map[Verdict]int) error {
 	return err
 }
 
-// far is how far apart the medians are, in either direction.
-func (c Change) far() float64 {
+// Far is how far apart the medians are, in either direction: the logarithm of their ratio, without end where there is none.
+func (c Change) Far() float64 {
 	r := c.Ratio()
 	if !(r > 0) {
 		return math.Inf(1)
@@ -232,7 +232,7 @@ func (c Change) percent() string {
 
 // String is a key in words, for a line of its own.
 func (k Key) String() string {
-	parts := []string{rowName(k, true), k.Operation, sizeName(k), coresName(k)}
+	parts := []string{k.RowName(true), k.Operation, k.SizeName(), k.CoresName()}
 	text := strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
 	if k.Figure.Unit == "1" {
 		return text + ", " + k.Figure.Name

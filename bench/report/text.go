@@ -68,14 +68,14 @@ func blocks(all []Measurement) (list []block) {
 	if len(all) == 0 {
 		return nil
 	}
-	sizes, cores := distinct(all, sizeName), distinct(all, coresName)
+	sizes, cores := distinct(all, Key.SizeName), distinct(all, Key.CoresName)
 	if len(sizes) > 1 || len(cores) == 1 {
 		fewest := least(all)
-		list = byOperation(where(all, func(k Key) bool { return k.Cores == fewest }), sizeName)
+		list = byOperation(where(all, func(k Key) bool { return k.Cores == fewest }), Key.SizeName)
 	}
 	if len(cores) > 1 {
 		size := middle(sizes)
-		list = append(list, byOperation(where(all, func(k Key) bool { return sizeName(k) == size }), coresName)...)
+		list = append(list, byOperation(where(all, func(k Key) bool { return k.SizeName() == size }), Key.CoresName)...)
 	}
 	return list
 }
@@ -94,7 +94,7 @@ func byOperation(all []Measurement, columns axis) (list []block) {
 // common says what all of a table have in common.
 func (b block) common(k Key) string {
 	parts := []string{k.Figure.Name, k.Operation}
-	for _, name := range []string{sizeName(k), coresName(k)} {
+	for _, name := range []string{k.SizeName(), k.CoresName()} {
 		if len(b.names) == 1 || !slices.Contains(b.names, name) {
 			parts = append(parts, name)
 		}
@@ -113,7 +113,7 @@ func (b block) write(w io.Writer, r *Run) {
 	}
 	fmt.Fprintf(w, "%s\t%s\tspread\t\n", b.title, strings.Join(b.names, "\t"))
 	subjects := len(distinct(b.cells, func(k Key) string { return k.Subject })) > 1
-	name := func(k Key) string { return rowName(k, subjects) }
+	name := func(k Key) string { return k.RowName(subjects) }
 	for _, row := range distinct(b.cells, name) {
 		fmt.Fprintf(w, "  %s", row)
 		worst := ""
@@ -154,18 +154,18 @@ func (b block) writeList(w io.Writer, r *Run) {
 	fmt.Fprintf(w, "%s\tmedian\tspread\t%s\t\n", b.title, goal)
 	for _, m := range b.cells {
 		values := m.Values.Present()
-		fmt.Fprintf(w, "  %s\t%s\t%s\t\t\n", rowName(m.Key, true), Rounded(values), SpreadText(values))
+		fmt.Fprintf(w, "  %s\t%s\t%s\t\t\n", m.Key.RowName(true), Rounded(values), SpreadText(values))
 		for _, c := range r.Comparisons {
 			if c.Of == m.Key {
 				values := r.Compare(c)
-				fmt.Fprintf(w, "    %s\t%s\t%s\t%s\t%s\n", c.what(), Rounded(values), SpreadText(values), c.Goal(), c.Verdict(values))
+				fmt.Fprintf(w, "    %s\t%s\t%s\t%s\t%s\n", c.What(), Rounded(values), SpreadText(values), c.Goal(), c.Verdict(values))
 			}
 		}
 	}
 }
 
-// what is the other side of a comparison, in words: what differs.
-func (c Comparison) what() string {
+// What is the other side of a comparison, in words: what differs.
+func (c Comparison) What() string {
 	switch a := c.Against; {
 	case a == nil:
 		return "itself"
@@ -174,7 +174,7 @@ func (c Comparison) what() string {
 	case a.Subject != c.Of.Subject:
 		return "× " + a.Subject
 	default:
-		return "× " + rowName(*a, false)
+		return "× " + a.RowName(false)
 	}
 }
 
@@ -190,13 +190,13 @@ func (r *Run) compared(w io.Writer, figures []Figure) {
 			fmt.Fprint(w, "\ncompared\tratio\tspread\t\n")
 			first = false
 		}
-		fmt.Fprintf(w, "  %s %s %s, %s %s\t%s\t%s\t%s\t%s\n", c.Of.Suite, c.Of.Operation, sizeName(c.Of), c.Of.Figure.Name, c.what(),
+		fmt.Fprintf(w, "  %s %s %s, %s %s\t%s\t%s\t%s\t%s\n", c.Of.Suite, c.Of.Operation, c.Of.SizeName(), c.Of.Figure.Name, c.What(),
 			Rounded(values), SpreadText(values), c.Goal(), c.Verdict(values))
 	}
 }
 
-// rowName is what tells a row from the others of its table.
-func rowName(k Key, subject bool) string {
+// RowName is what tells the row of a table from the others, with the subject where they differ in it.
+func (k Key) RowName(subject bool) string {
 	var parts []string
 	if subject || k.Suite == "" {
 		parts = append(parts, k.Subject)
@@ -220,15 +220,16 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// sizeName and coresName are the headings of columns.
-func sizeName(k Key) string {
+// SizeName heads a column of packets of one size, or of a mixture; "" where there are none.
+func (k Key) SizeName() string {
 	if k.Size == 0 {
 		return k.Mix
 	}
 	return number(k.Size) + " B"
 }
 
-func coresName(k Key) string {
+// CoresName heads a column of what so many cores did; "" where it is not of cores.
+func (k Key) CoresName() string {
 	if k.Cores == 0 {
 		return ""
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/goswan/goswan"
 	"github.com/goswan/goswan/bench/machine"
+	"github.com/goswan/goswan/bench/render"
 	"github.com/goswan/goswan/bench/report"
 	"github.com/goswan/goswan/bench/turns"
 	"github.com/schollz/progressbar/v3"
@@ -25,27 +26,58 @@ func newBench() *cobra.Command {
 		Short: "Measure what this machine can encrypt and negotiate",
 		Long: `Measures goswan on this machine. Every benchmark runs in rounds, in which everything has a short turn and which begin with
 something else each time; what is printed is the median of the rounds with half their range, and no more digits than
-the rounds agree on. A file written with --json can be compared with another one later.`,
+the rounds agree on. --html and --png write plots of the same. A file written with --json can be shown again later, and
+compared with another one.`,
 		Example: `  goswan bench crypto                  every suite, every size, one core and all: a minute and a half
   goswan bench ike                     key exchanges and handshakes
   goswan bench path                    the data path over 1 to 10,000 SAs
   sudo goswan bench tunnel             whole tunnels in network namespaces, beside others
+  goswan bench crypto --html page.html the same as a page with plots
+  goswan bench show RESULT             the tables of a result; with --html or --png, its plots
   goswan bench compare OLD NEW         what changed between two results`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return wrongUse(c, errors.New("bench: what to measure is missing"))
 		},
 	}
-	c.AddCommand(newBenchCrypto(), newBenchIKE(), newBenchPath(), newBenchTunnel(), newBenchCompare())
+	c.AddCommand(newBenchCrypto(), newBenchIKE(), newBenchPath(), newBenchTunnel(), newBenchShow(), newBenchCompare())
 	return c
 }
 
 // benchOutput is where the result of a benchmark goes.
-type benchOutput struct{ json, csv string }
+type benchOutput struct{ json, csv, html, png string }
 
 func (o *benchOutput) flags(c *cobra.Command) {
 	c.Flags().StringVar(&o.json, "json", "", "write the result with every round's values as JSON to `FILE`, or - instead of the tables")
+	o.otherFlags(c)
+}
+
+// otherFlags are those of what was measured before.
+func (o *benchOutput) otherFlags(c *cobra.Command) {
 	c.Flags().StringVar(&o.csv, "csv", "", "write a line for each value of each round to `FILE`, or - instead of the tables")
+	o.pageFlags(c)
+}
+
+// pageFlags are those of what can be shown, but has no values of its own.
+func (o *benchOutput) pageFlags(c *cobra.Command) {
+	c.Flags().StringVar(&o.html, "html", "", "write a page with tables and plots, which needs nothing else, to `FILE`, or - instead of the tables")
+	c.Flags().StringVar(&o.png, "png", "", "write the plots as one picture to `FILE`, or - instead of the tables")
+}
+
+// of are the outputs of a run.
+func (o *benchOutput) of(run *report.Run) outputs {
+	return append(outputs{
+		{flag: "--json", path: o.json, write: func(w io.Writer) error { return report.Encode(w, run) }},
+		{flag: "--csv", path: o.csv, write: func(w io.Writer) error { return report.WriteCSV(w, run) }},
+	}, o.page(func() *render.Page { return render.OfRun(run) })...)
+}
+
+// page are the outputs that show a page, which is made when it is written.
+func (o *benchOutput) page(of func() *render.Page) outputs {
+	return outputs{
+		{flag: "--html", path: o.html, write: func(w io.Writer) error { return of().HTML(w) }},
+		{flag: "--png", path: o.png, write: func(w io.Writer) error { return of().PNG(w) }},
+	}
 }
 
 // benchBudget is how long a benchmark takes.
@@ -74,15 +106,12 @@ type measurer func(ctx context.Context, run *report.Run, progress turns.Progress
 
 // benchmark measures and writes the result; figures are those of the tables, none for all.
 func (o *benchOutput) benchmark(c *cobra.Command, name string, figures []report.Figure, measure measurer) error {
-	if o.json == "-" && o.csv == "-" {
-		return wrongUse(c, errors.New("--json - and --csv -: only one of them can have the output"))
-	}
-	for _, path := range []string{o.json, o.csv} {
-		if err := writable(path); err != nil {
-			return err
-		}
-	}
 	run := &report.Run{Bench: name, Goswan: goswan.Version, Command: commandLine(c), Time: time.Now().Round(time.Second), Machine: machine.Describe()}
+	files := o.of(run)
+	if err := files.open(c); err != nil {
+		return err
+	}
+	defer files.drop()
 	progress, done := newProgress(c.ErrOrStderr())
 	begin := time.Now()
 	err := measure(c.Context(), run, progress)
@@ -91,54 +120,7 @@ func (o *benchOutput) benchmark(c *cobra.Command, name string, figures []report.
 	if len(run.Measurements) == 0 {
 		return err
 	}
-	return errors.Join(err, o.write(c.OutOrStdout(), run, figures))
-}
-
-// writable finds out before anything is measured whether a file can be written. What is in it stays.
-func writable(path string) error {
-	if path == "" || path == "-" {
-		return nil
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644)
-	if err != nil {
-		return err
-	}
-	return f.Close()
-}
-
-// write writes everything that was asked for.
-func (o *benchOutput) write(stdout io.Writer, run *report.Run, figures []report.Figure) error {
-	text := true
-	for _, out := range []struct {
-		path  string
-		write func(io.Writer, *report.Run) error
-	}{{o.json, report.Encode}, {o.csv, report.WriteCSV}} {
-		switch {
-		case out.path == "":
-			continue
-		case out.path == "-":
-			text = false
-			if err := out.write(stdout, run); err != nil {
-				return err
-			}
-		default:
-			if err := writeFile(out.path, run, out.write); err != nil {
-				return err
-			}
-		}
-	}
-	if !text {
-		return nil
-	}
-	return report.WriteText(stdout, run, figures...)
-}
-
-func writeFile(path string, run *report.Run, write func(io.Writer, *report.Run) error) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(write(f, run), f.Close())
+	return errors.Join(err, files.finish(c, func(w io.Writer) error { return report.WriteText(w, run, figures...) }))
 }
 
 // commandLine is the command with the flags that were given.

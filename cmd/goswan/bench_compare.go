@@ -5,12 +5,14 @@ import (
 	"io"
 	"os"
 
+	"github.com/goswan/goswan/bench/render"
 	"github.com/goswan/goswan/bench/report"
 	"github.com/spf13/cobra"
 )
 
 func newBenchCompare() *cobra.Command {
-	return &cobra.Command{
+	var output benchOutput
+	c := &cobra.Command{
 		Use:   "compare OLD NEW",
 		Short: "Say what changed between two results beyond the noise",
 		Long: fmt.Sprintf(`Compares two files written with --json, of the same kind of benchmark; - is the standard input. With five rounds or more in both, a
@@ -19,7 +21,7 @@ ranges of the rounds do not overlap. Where the machines differ that is said firs
 its own, such as other load, is seen as a change too: measure twice.`, report.Level),
 		Example: `  goswan bench crypto --json old.json
   goswan bench crypto --json new.json
-  goswan bench compare old.json new.json`,
+  goswan bench compare old.json new.json --html difference.html`,
 		Args: exactly(2, "two files written with --json"),
 		RunE: func(c *cobra.Command, args []string) error {
 			old, err := readRun(c, args[0])
@@ -34,9 +36,16 @@ its own, such as other load, is seen as a change too: measure twice.`, report.Le
 			if err != nil {
 				return err
 			}
-			return difference.WriteText(c.OutOrStdout())
+			files := output.page(func() *render.Page { return render.OfDifference(old, latest, difference) })
+			if err := files.open(c); err != nil {
+				return err
+			}
+			defer files.drop()
+			return files.finish(c, difference.WriteText)
 		},
 	}
+	output.pageFlags(c)
+	return c
 }
 
 // readRun reads a file that --json wrote.

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
+	"image/png"
 	"os"
 	"path/filepath"
 	"slices"
@@ -102,5 +104,88 @@ func TestBenchInterrupted(t *testing.T) {
 	var out, errOut bytes.Buffer
 	if status := run(ctx, strings.Fields("bench ike --ke x25519"+tiny), &out, &errOut); status != exitFailed || !strings.Contains(errOut.String(), "interrupted in round 1 of 1") {
 		t.Errorf("interrupted at once it exits with %d: %s", status, &errOut)
+	}
+}
+
+// TestBenchPlots: every benchmark writes a page and a picture, and what was measured before can be shown again.
+func TestBenchPlots(t *testing.T) {
+	dir := t.TempDir()
+	page, picture, result := filepath.Join(dir, "page.html"), filepath.Join(dir, "plots.png"), filepath.Join(dir, "run.json")
+	shows := func(command, want string) {
+		t.Helper()
+		text, err := os.ReadFile(page)
+		if err != nil || !strings.HasPrefix(string(text), "<!DOCTYPE html>") || !strings.Contains(string(text), "<svg ") || !strings.Contains(string(text), want) {
+			t.Errorf("goswan %s: the page does not show %q (%v):\n%.300s", command, want, err, text)
+		}
+		image, err := os.Open(picture)
+		if err != nil {
+			t.Errorf("goswan %s: %v", command, err)
+			return
+		}
+		defer image.Close()
+		if size, err := png.DecodeConfig(image); err != nil || size.Width < 400 {
+			t.Errorf("goswan %s: the picture is %+v (%v)", command, size, err)
+		}
+		if err := errors.Join(os.Remove(page), os.Remove(picture)); err != nil {
+			t.Error(err)
+		}
+	}
+	for command, want := range map[string]string{
+		"bench crypto --suites aes128gcm16 --sizes 64,1420 --cores 1" + tiny: "Throughput, seal, combined mode, 1 core",
+		"bench ike --ke x25519 --sig ed25519" + tiny:                         "Time per handshake, elliptic curves",
+		"bench path --sas 1,2 --flows 1" + tiny:                              "Throughput by SAs",
+	} {
+		if out := benchRun(t, command+" --html "+page+" --png "+picture+" --json "+result); !strings.Contains(out, "goswan bench ") {
+			t.Errorf("goswan %s: beside files the tables are missing:\n%s", command, out)
+		}
+		shows(command, want)
+		if out := benchRun(t, "bench show "+result+" --html "+page+" --png "+picture); !strings.Contains(out, "goswan bench ") {
+			t.Errorf("bench show prints no tables:\n%s", out)
+		}
+		shows("bench show", want)
+	}
+	if out := benchRun(t, "bench compare "+result+" "+result+" --html "+page+" --png "+picture); !strings.Contains(out, "0 better, 0 worse") {
+		t.Errorf("beside files the comparison is missing:\n%s", out)
+	}
+	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "two runs compared") {
+		t.Errorf("compare writes no page (%v):\n%.300s", err, text)
+	}
+	if out := benchRun(t, "bench show "+result+" --html -"); !strings.HasPrefix(out, "<!DOCTYPE html>") {
+		t.Errorf("--html - prints\n%.200s", out)
+	}
+}
+
+// TestBenchFlagsOfEveryVerb: a page and a picture can be had of everything.
+func TestBenchFlagsOfEveryVerb(t *testing.T) {
+	for _, verb := range newBench().Commands() {
+		for _, name := range []string{"html", "png"} {
+			if verb.Flags().Lookup(name) == nil {
+				t.Errorf("goswan bench %s has no --%s", verb.Name(), name)
+			}
+		}
+	}
+}
+
+// TestBenchUnwritable: that a file cannot be written is found out before an hour is spent, and nothing is left behind.
+func TestBenchUnwritable(t *testing.T) {
+	dir := t.TempDir()
+	good := filepath.Join(dir, "good")
+	for _, test := range []struct {
+		flags, want string
+		status      int
+	}{
+		{"--json " + good + " --html " + filepath.Join(dir, "no", "page.html"), "--html: ", exitFailed},
+		{"--html " + good + " --png " + dir, "--png: " + dir + " is a directory", exitFailed},
+		{"--csv " + filepath.Join(dir, "no", "csv"), "--csv: ", exitFailed},
+		{"--html " + good + " --png " + good, "only one of them", exitUsage},
+		{"--json - --html -", "only one of them", exitUsage},
+	} {
+		status, _, stderr := goswanRun(t, strings.Fields("bench crypto --time 1h "+test.flags)...)
+		if status != test.status || !strings.Contains(stderr, test.want) {
+			t.Errorf("%s: exits with %d: %s; want %d with %q", test.flags, status, stderr, test.status, test.want)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("%s leaves %v behind (%v)", test.flags, left, err)
+		}
 	}
 }
