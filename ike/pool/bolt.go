@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -79,26 +81,28 @@ func (b *Bolt) explain(err error) error {
 
 // check looks whether the whole file can be read and is ours. A new one becomes ours.
 func (b *Bolt) check() error {
+	isNew := false
 	err := b.db.View(func(tx *bbolt.Tx) error {
 		for err := range tx.Check() {
 			return err
 		}
+		first, _ := tx.Cursor().First()
+		if isNew = first == nil; isNew {
+			return nil
+		}
+		about := tx.Bucket(bucketAbout)
+		if about == nil {
+			return fmt.Errorf("it has a bucket %q", first)
+		}
+		if got := about.Get(keyFormat); string(got) != format {
+			return fmt.Errorf("its format is %q, not %q", got, format)
+		}
 		return nil
 	})
-	if err != nil {
+	if err != nil || !isNew {
 		return err
 	}
 	return b.db.Update(func(tx *bbolt.Tx) error {
-		about := tx.Bucket(bucketAbout)
-		if about != nil {
-			if got := about.Get(keyFormat); string(got) != format {
-				return fmt.Errorf("its format is %q, not %q", got, format)
-			}
-			return nil
-		}
-		if first, _ := tx.Cursor().First(); first != nil {
-			return fmt.Errorf("it has a bucket %q", first)
-		}
 		about, err := tx.CreateBucket(bucketAbout)
 		if err != nil {
 			return err
@@ -154,6 +158,8 @@ func parseRecord(pool string, k, v []byte) (Record, error) {
 
 // Save is Store's.
 func (b *Bolt) Save(all []Record) error {
+	// A page that many keys go into is split when the transaction ends: in order they are put at its end, not into its middle.
+	slices.SortFunc(all, func(a, b Record) int { return cmp.Or(cmp.Compare(a.Pool, b.Pool), a.Addr.Compare(b.Addr)) })
 	err := guard(func() error {
 		return b.db.Update(func(tx *bbolt.Tx) error {
 			for _, r := range all {

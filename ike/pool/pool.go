@@ -264,7 +264,7 @@ func (p *pool) existing(r *core.LeaseRequest) *lease {
 		case l.addr == r.Requested && (l.users == 0 || l.remote == r.Remote || r.Takeover):
 			return l
 		case l.users == 0 || r.Takeover:
-			if idle == nil || idle.users > 0 || l.users == 0 && l.seen.After(idle.seen) {
+			if idle == nil || l.users == 0 && (idle.users > 0 || l.seen.After(idle.seen)) {
 				idle = l
 			}
 		}
