@@ -35,6 +35,11 @@ func (v *virtual) remote() (all []netip.Addr) {
 	return all
 }
 
+// assigned is a copy of what the peer gave to us.
+func (v *virtual) assigned() core.Assignment {
+	return core.Assignment{Addresses: slices.Clone(v.ours.Addresses), DNS: slices.Clone(v.ours.DNS), Domains: slices.Clone(v.ours.Domains)}
+}
+
 // lacking tells that we asked for an address and got none.
 func (v *virtual) lacking() bool {
 	return v.answered && len(v.wanted) > 0 && len(v.ours.Addresses) == 0
@@ -329,17 +334,17 @@ func (sa *ikeSA) localSelectors(cfg *core.Child) []spd.TrafficSelector {
 	if len(v.ours.Addresses) > 0 || len(v.wanted) == 0 || v.answered {
 		return selectors(cfg.LocalTS, sides(v.ours.Addresses, sa.local))
 	}
-	var any []spd.TrafficSelector
+	var families []spd.TrafficSelector
 	for _, want := range v.wanted {
 		unspecified := netip.IPv6Unspecified()
 		if want.Is4() {
 			unspecified = netip.IPv4Unspecified()
 		}
-		if all := spd.FromPrefix(netip.PrefixFrom(unspecified, 0)); !slices.Contains(any, all) {
-			any = append(any, all)
+		if all := spd.FromPrefix(netip.PrefixFrom(unspecified, 0)); !slices.Contains(families, all) {
+			families = append(families, all)
 		}
 	}
-	return selectors(cfg.LocalTS, any)
+	return selectors(cfg.LocalTS, families)
 }
 
 // remoteSelectors are a child's remote traffic selectors; dynamic ones are the addresses that we assigned to the peer.
@@ -400,11 +405,11 @@ func (sa *ikeSA) nothingAssigned(cfg *core.Child, msg *wire.Message) *core.Reaso
 }
 
 func (m *Machine) fixVIPs() string {
-	return fmt.Sprintf("give the peer an address pool for %q, or remove `vips` from connection %s%s", m.identityText(), quoted(m.conn.Name), at(m.conn.Source))
+	return fmt.Sprintf("give the peer an address pool for %q, or remove `vips` from connection %s%s", m.ownID(), quoted(m.conn.Name), at(m.conn.Source))
 }
 
-// identityText is who we are, as far as it is known.
-func (m *Machine) identityText() auth.Identity {
+// ownID is who we are, as far as it is known.
+func (m *Machine) ownID() auth.Identity {
 	if m.current != nil {
 		return m.current.localID
 	}

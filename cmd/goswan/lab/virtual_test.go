@@ -196,3 +196,29 @@ func TestManyClients(t *testing.T) {
 		n.Right.Start(t)
 	})
 }
+
+// TestReauthentication has the gateway end its IKE SAs after a while, and tell so (AUTH_LIFETIME, RFC 4478): the laptop makes
+// a new one before that, with the same addresses.
+func TestReauthentication(t *testing.T) {
+	eachPair(t, pairs, "virtual", Topology{}, func(t *testing.T, n *Net) {
+		text, err := os.ReadFile(testdata(t, "virtual", "right", "swanctl.conf"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.Right.WriteConfig(t, "swanctl.conf", strings.Replace(string(text), "pools = rw4, rw6",
+			"pools = rw4, rw6\n\t\treauth_time = 16s\n\t\trand_time = 0s\n\t\tover_time = 4s\n\t\trekey_time = 0s", 1))
+		n.Right.LoadAll(t)
+		n.Left.Initiate(t, "net")
+		n.WaitUp(t, "net")
+		old := n.Left.SA(t).InitiatorSPI
+		waitFor(t, "the laptop makes a new IKE SA", func() (bool, string) {
+			sas := n.Left.SAs(t)
+			return len(sas) == 1 && sas[0].State == "ESTABLISHED" && sas[0].InitiatorSPI != old, fmt.Sprint(sas)
+		})
+		n.WaitUp(t, "net")
+		n.wantVirtual(t)
+		n.Left.Ping(t, n.RightLAN.IPv4)
+		n.RightLAN.Ping(t, virtual6)
+		n.Right.wantLease(t, "rw4", virtual4, "online", "alice@left.example")
+	})
+}
