@@ -85,9 +85,16 @@ func TestVirtualAddressOnTheStack(t *testing.T) {
 	if err != nil || !strings.HasPrefix(string(said), "10.3.0.1:") {
 		t.Errorf("the far end is called from %q (%v), want the virtual address", said, err)
 	}
+	gone := make(chan struct{})
+	defer moon.Subscribe(func(ev Event) {
+		if _, ok := ev.What.(core.Withdrawn); ok {
+			close(gone)
+		}
+	})()
 	if _, err := moon.Terminate(t.Context(), SelectSAs{IKE: "site"}, false); err != nil {
 		t.Fatal(err)
 	}
+	<-gone
 	if c, err := moon.DialContext(t.Context(), "udp", "10.2.0.1:7"); err == nil {
 		_ = c.Close()
 		t.Error("without the IKE SA the stack has an address still")
@@ -110,6 +117,7 @@ func TestReauthenticationKeepsTheAddress(t *testing.T) {
 				// Another laptop's lease stands behind moon's.
 				_, err := sun.leases.Lease(core.LeaseRequest{Pools: []string{"dialin"}, Requested: netip.IPv4Unspecified()})
 				want(t, "another has the next address", err == nil)
+				pass(time.Minute)
 				for range 3 {
 					old := moon.IKESAs()[0].UniqueID
 					pass(time.Hour)

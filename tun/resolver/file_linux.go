@@ -142,7 +142,7 @@ func replace(path, text string) error {
 	if err := os.WriteFile(next, []byte(text), mode); err != nil {
 		return err
 	}
-	err := os.Rename(next, path)
+	err := errors.Join(os.Chmod(next, mode), os.Rename(next, path))
 	if err == nil {
 		return nil
 	}

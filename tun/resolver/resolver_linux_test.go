@@ -67,6 +67,7 @@ func TestResolvConf(t *testing.T) {
 	must(t, r.Set(servers("10.1.0.53"), nil))
 	// Somebody else changes the file in the meantime.
 	must(t, os.WriteFile(c.File, []byte("# new\n"+ours+"nameserver 192.0.2.54\n"), 0o600))
+	must(t, os.Chmod(c.File, 0o600))
 	must(t, r.Close())
 	wantFile(t, "after Close", c.File, "# new\nnameserver 192.0.2.54\n")
 	must(t, r.Close())
