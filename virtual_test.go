@@ -142,7 +142,7 @@ func TestInitialContactTakesTheAddressOver(t *testing.T) {
 				n := encap.NewNetwork()
 				m, s := virtualTexts()
 				s.conn += "\n unique = " + unique
-				sun := newEnd(t, n, s, withPools(t, s)).start()
+				sun := newEnd(t, n, s, withPools(t, s), func(c *Config) { c.Catalog.Connections[0].RemoteAddrs = nil }).start()
 				m.localAddr = netip.MustParseAddr("192.0.2.7")
 				lost := newEnd(t, n, m).start()
 				lost.up()
@@ -152,7 +152,8 @@ func TestInitialContactTakesTheAddressOver(t *testing.T) {
 				pass(time.Second)
 				got := again.IKESAs()
 				want(t, "it has the address that its policy gives", len(got) == 1 && fmt.Sprint(got[0].Assigned.Addresses) == "["+address+"]")
-				_ = sun
+				sas := sun.IKESAs()
+				want(t, "the gateway has as many IKE SAs as the policy wants", len(sas) == map[bool]int{true: 2, false: 1}[unique == "never"])
 			})
 		})
 	}

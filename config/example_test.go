@@ -19,7 +19,7 @@ func TestExamples(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		catalog, warnings, err := Loader{}.Parse(file, text)
+		catalog, warnings, err := Loader{}.Parse("swanctl.conf", text)
 		if err != nil || len(warnings) > 0 {
 			t.Errorf("%s: %v %v", file, err, warnings)
 			continue
