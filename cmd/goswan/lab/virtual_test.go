@@ -5,6 +5,7 @@ package lab
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -119,12 +120,18 @@ func TestLeasesSurvive(t *testing.T) {
 // be makes the laptop somebody else's.
 func (h *Host) be(t *testing.T, user string) {
 	t.Helper()
-	text, err := os.ReadFile(testdata(t, "virtual", "left", "swanctl.conf"))
+	h.replaceConfig(t, "alice@", user+"@")
+	h.LoadAll(t)
+}
+
+// replaceConfig changes the host's swanctl.conf.
+func (h *Host) replaceConfig(t *testing.T, old, next string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(h.SwanctlDir(), "swanctl.conf"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.WriteConfig(t, "swanctl.conf", strings.Replace(string(text), "alice@", user+"@", 1))
-	h.LoadAll(t)
+	h.WriteConfig(t, "swanctl.conf", strings.Replace(string(text), old, next, 1))
 }
 
 // TestPoolExhausted has two users and one address. The second one is told why it gets none; the IKE SA stays, and when the
@@ -201,13 +208,11 @@ func TestManyClients(t *testing.T) {
 // a new one before that, with the same addresses.
 func TestReauthentication(t *testing.T) {
 	eachPair(t, pairs, "virtual", Topology{}, func(t *testing.T, n *Net) {
-		text, err := os.ReadFile(testdata(t, "virtual", "right", "swanctl.conf"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		n.Right.WriteConfig(t, "swanctl.conf", strings.Replace(string(text), "pools = rw4, rw6",
-			"pools = rw4, rw6\n\t\treauth_time = 16s\n\t\trand_time = 0s\n\t\tover_time = 4s\n\t\trekey_time = 0s", 1))
+		n.Right.replaceConfig(t, "pools =", "reauth_time = 16s\n\t\trand_time = 0s\n\t\tover_time = 4s\n\t\trekey_time = 0s\n\t\tpools =")
 		n.Right.LoadAll(t)
+		// strongSwan begins at once when what is left is less than its own over_time, which is minutes.
+		n.Left.replaceConfig(t, "vips =", "over_time = 4s\n\t\tvips =")
+		n.Left.LoadAll(t)
 		n.Left.Initiate(t, "net")
 		n.WaitUp(t, "net")
 		old := n.Left.SA(t).InitiatorSPI
