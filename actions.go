@@ -2,6 +2,7 @@ package goswan
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/goswan/goswan/ike/core"
@@ -23,6 +24,7 @@ func (e *Endpoint) Load(c *core.Catalog) {
 // replace does Load's work; the caller holds the lock.
 func (e *Endpoint) replace(c *core.Catalog) {
 	old := e.catalog.Swap(c)
+	e.configurePools(c)
 	if !e.running {
 		return
 	}
@@ -162,7 +164,7 @@ func (e *Endpoint) reauthenticate(old core.IKEStatus) {
 		if !e.makeBeforeBreak {
 			end()
 		}
-		err := e.initiateAnew(ctx, conn, children)
+		err := e.initiateAnew(ctx, conn, children, old.Assigned.Addresses)
 		if err != nil {
 			e.log.Warn("reauthentication failed", zap.String("conn", old.Conn), zap.Error(err))
 			return
@@ -188,13 +190,13 @@ func (e *Endpoint) childrenOf(ikeID uint32, conn *core.Connection) []*core.Child
 	return children
 }
 
-// initiateAnew makes an IKE SA of its own, with the children.
-func (e *Endpoint) initiateAnew(ctx context.Context, conn *core.Connection, children []*core.Child) error {
+// initiateAnew makes an IKE SA of its own, with the children and the virtual addresses that the old one had.
+func (e *Endpoint) initiateAnew(ctx context.Context, conn *core.Connection, children []*core.Child, vips []netip.Addr) error {
 	var first *core.Child
 	if len(children) > 0 {
 		first, children = children[0], children[1:]
 	}
-	if err := e.negotiate(ctx, negotiation{conn: conn, child: first, separate: true, why: "reauthentication"}); err != nil {
+	if err := e.negotiate(ctx, negotiation{conn: conn, child: first, separate: true, vips: vips, why: "reauthentication"}); err != nil {
 		return err
 	}
 	for _, child := range children {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"github.com/goswan/goswan/ike"
 	"github.com/goswan/goswan/ike/core"
@@ -62,8 +63,9 @@ type negotiation struct {
 	conn     *core.Connection
 	child    *core.Child // nil: the IKE SA alone
 	flow     core.Flow
-	separate bool   // in an IKE SA of its own
-	why      string // for the log
+	separate bool         // in an IKE SA of its own
+	vips     []netip.Addr // to ask for, instead of the connection's
+	why      string       // for the log
 }
 
 // negotiate begins a negotiation and waits for its outcome. A failure is logged, whether or not anybody still waits.
@@ -111,7 +113,7 @@ func (e *Endpoint) request(ctx context.Context, r negotiation, done func(*core.R
 		return &core.Reason{Kind: core.BadConfig, Phase: 1, Conn: conn.Name, Fix: fix,
 			Text: fmt.Sprintf("connection %q cannot be initiated: %v", conn.Name, err)}
 	}
-	return e.ike.Initiate(ike.InitiateRequest{Connection: conn, Child: child, Local: local, Remote: remote, Packet: r.flow, Separate: r.separate || e.separate}, done)
+	return e.ike.Initiate(ike.InitiateRequest{Connection: conn, Child: child, Local: local, Remote: remote, Packet: r.flow, VIPs: r.vips, Separate: r.separate || e.separate}, done)
 }
 
 func await(ctx context.Context, done <-chan *core.Reason) error {

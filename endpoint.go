@@ -42,6 +42,10 @@ func (e *Endpoint) watch(lineage uint64, o core.Output) {
 		e.childUp(o.IKE, o.Child)
 	case core.ChildDown:
 		e.childDown(o.IKE, o.Child, o.Reason)
+	case core.Assigned:
+		e.assigned(lineage, o.IKE)
+	case core.Withdrawn:
+		e.withdrawn(lineage, o.IKE)
 	case core.ReauthDue:
 		e.reauthenticate(o.IKE)
 	case core.IKEKeys:

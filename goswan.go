@@ -34,6 +34,7 @@ import (
 	"github.com/goswan/goswan/ike"
 	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/ike/pool"
 	"github.com/goswan/goswan/tun"
 	"github.com/goswan/goswan/tun/route"
 	"go.uber.org/zap"
@@ -68,6 +69,17 @@ type Config struct {
 	// Routes puts routes on the host for what the Child SAs protect; nil leaves the host's routing alone.
 	Routes *route.Config
 
+	// Leases is the file in which the leases of address pools are kept over a restart; "" keeps them in memory. It is made when
+	// the first pool is loaded.
+	Leases string
+	// NoVirtualIPs leaves the addresses that a peer assigns to whoever is told of them, as an updown script; otherwise they are
+	// put on the device, or on the link VirtualIPLink.
+	NoVirtualIPs  bool
+	VirtualIPLink string
+	// ResolvConf is the file that name servers which a peer assigns are written to where there is no systemd-resolved to take
+	// them; "" leaves the host's resolver alone.
+	ResolvConf string
+
 	// SeparateIKESAs negotiates an IKE SA for each Child SA (strongSwan's reuse_ikesa = no).
 	SeparateIKESAs bool
 
@@ -84,7 +96,10 @@ type Endpoint struct {
 	transport encap.Transport
 	engine    *engine.Engine
 	ike       *ike.Endpoint
-	routes    *route.Table // nil: the host's routing is not ours
+	host      *route.Table // what is put on the host; nil: nothing
+	routes    *route.Table // the same; nil: the host's routing is not ours
+	virtual   *virtual
+	leases    *pool.Leases
 	updown    *updown
 	mtu       tunnelMTU
 	keys      *keyLog // nil: none
@@ -124,12 +139,14 @@ func New(c Config) (*Endpoint, error) {
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.catalog.Store(&core.Catalog{})
+	e.leases = e.newLeases(c.Leases)
 	if err := e.open(c); err != nil {
 		return nil, errors.Join(err, e.closeParts())
 	}
 	e.assemble(c)
 	if c.Catalog != nil {
 		e.catalog.Store(c.Catalog)
+		e.configurePools(c.Catalog)
 	}
 	return e, nil
 }
@@ -162,10 +179,12 @@ func (e *Endpoint) open(c Config) error {
 			e.mtu = ownMTU(device)
 		}
 	}
-	if c.Routes == nil {
-		return nil
+	if c.Routes != nil {
+		if err := e.openRoutes(*c.Routes); err != nil {
+			return err
+		}
 	}
-	return e.openRoutes(*c.Routes)
+	return e.openVirtual(c)
 }
 
 // assemble joins IKE and the data path.
@@ -186,6 +205,8 @@ func (e *Endpoint) assemble(c Config) {
 			UniqueID:     func() uint32 { return e.serial.Add(1) },
 			Reqid:        func() uint32 { return e.reqid.Add(1) },
 			Catalog:      e.catalog.Load,
+			Lease:        e.leases.Lease,
+			Release:      e.leases.Release,
 			FirstContact: func(local, remote auth.Identity) bool { return e.ike.FirstContact(local, remote) },
 			Resolve:      e.names.lookup,
 			LastInbound:  e.lastInbound,
@@ -289,9 +310,9 @@ func (e *Endpoint) shutdown(patience time.Duration) {
 // closeParts closes what open opened, whichever of it there is.
 func (e *Endpoint) closeParts() error {
 	e.cancel()
-	var errs []error
-	if e.routes != nil {
-		errs = append(errs, e.routes.Close())
+	errs := []error{e.leases.Close(), e.virtual.close()}
+	if e.host != nil {
+		errs = append(errs, e.host.Close())
 	}
 	if e.device != nil {
 		errs = append(errs, e.device.Close())

@@ -98,9 +98,9 @@ func (e *Endpoint) installPolicy(ctx context.Context, conn *core.Connection, chi
 		}
 		return err
 	}
-	err = e.routePolicy(policy)
+	err = e.routePolicy(p.installed[key])
 	if had {
-		e.unroutePolicy(old.policy)
+		e.unroutePolicy(old)
 	}
 	return err
 }
@@ -132,7 +132,7 @@ func (e *Endpoint) UninstallPolicy(r InitiateRequest) error {
 	gone := p.installed[key]
 	delete(p.installed, key)
 	err := e.publishPolicies()
-	e.unroutePolicy(gone.policy)
+	e.unroutePolicy(gone)
 	return err
 }
 
@@ -157,32 +157,42 @@ func (e *Endpoint) policyOf(ctx context.Context, conn *core.Connection, child *c
 	default:
 		policy.Action = spd.Trap
 	}
-	var local, remote netip.Addr
+	var local, remote []spd.TrafficSelector
 	if hasDynamic(child.LocalTS) || hasDynamic(child.RemoteTS) {
 		from, to, err := e.outerAddresses(ctx, conn)
 		if err != nil {
 			return policy, fmt.Errorf("goswan: child %q has a dynamic traffic selector: %w", child.Name, err)
 		}
-		local, remote = from.Addr(), to.Addr()
+		local, remote = []spd.TrafficSelector{spd.FromAddr(from.Addr())}, []spd.TrafficSelector{spd.FromAddr(to.Addr())}
+	}
+	if len(conn.VIPs) > 0 {
+		local = anyOf(conn.VIPs)
 	}
 	policy.LocalTS = fillDynamic(child.LocalTS, local)
 	policy.RemoteTS = fillDynamic(child.RemoteTS, remote)
 	return policy, nil
 }
 
+// anyOf are all addresses of the families of some: which virtual address there will be is not known before it is there.
+func anyOf(vips []netip.Addr) (all []spd.TrafficSelector) {
+	for _, a := range vips {
+		prefix, err := a.Prefix(0)
+		if ts := spd.FromPrefix(prefix); err == nil && !slices.Contains(all, ts) {
+			all = append(all, ts)
+		}
+	}
+	return all
+}
+
 func hasDynamic(all []core.Selector) bool {
 	return slices.ContainsFunc(all, func(s core.Selector) bool { return s.Dynamic })
 }
 
-// fillDynamic puts an address where the configuration says `dynamic`.
-func fillDynamic(all []core.Selector, addr netip.Addr) []spd.TrafficSelector {
+// fillDynamic puts addresses where the configuration says `dynamic`.
+func fillDynamic(all []core.Selector, dynamic []spd.TrafficSelector) []spd.TrafficSelector {
 	var out []spd.TrafficSelector
 	for _, s := range all {
-		ts := s.TS
-		if s.Dynamic {
-			ts = ts.WithAddr(addr)
-		}
-		out = append(out, ts)
+		out = append(out, s.Over(dynamic)...)
 	}
 	return out
 }

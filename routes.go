@@ -10,7 +10,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// openRoutes takes over the host's routing for the device.
+// openRoutes takes over the host's routing for the device, or its addresses alone.
 func (e *Endpoint) openRoutes(c route.Config) error {
 	c.Device, c.Log = e.device.Name(), e.log
 	table, err := route.Open(c)
@@ -20,6 +20,9 @@ func (e *Endpoint) openRoutes(c route.Config) error {
 	}
 	if err != nil {
 		return err
+	}
+	if e.host = table; c.AddressesOnly {
+		return nil
 	}
 	e.routes = table
 	for _, warning := range table.Warnings() {
@@ -36,12 +39,13 @@ func (e *Endpoint) routeChild(c core.ChildStatus) error {
 func (e *Endpoint) unrouteChild(c core.ChildStatus) { e.unrouteSelectors(c.LocalTS, c.RemoteTS) }
 
 // routePolicy leads what a trap or a drop policy is for into the device, and what passes through away from it.
-func (e *Endpoint) routePolicy(p spd.Policy) error {
+func (e *Endpoint) routePolicy(in installedPolicy) error {
+	p := in.policy
 	if e.routes == nil {
 		return nil
 	}
 	if p.Action != spd.Bypass {
-		return e.routeSelectors(p.LocalTS, p.RemoteTS)
+		return e.routeSelectors(in.sources(), p.RemoteTS)
 	}
 	var errs []error
 	for _, prefix := range prefixes(p.RemoteTS) {
@@ -50,12 +54,13 @@ func (e *Endpoint) routePolicy(p spd.Policy) error {
 	return errors.Join(errs...)
 }
 
-func (e *Endpoint) unroutePolicy(p spd.Policy) {
+func (e *Endpoint) unroutePolicy(in installedPolicy) {
+	p := in.policy
 	if e.routes == nil {
 		return
 	}
 	if p.Action != spd.Bypass {
-		e.unrouteSelectors(p.LocalTS, p.RemoteTS)
+		e.unrouteSelectors(in.sources(), p.RemoteTS)
 		return
 	}
 	for _, prefix := range prefixes(p.RemoteTS) {
@@ -63,6 +68,15 @@ func (e *Endpoint) unroutePolicy(p spd.Policy) {
 			e.log.Warn("route not removed", zap.Error(err))
 		}
 	}
+}
+
+// sources are the local selectors within which a policy's routes have their source: none before there is a virtual address,
+// for it is to be the one.
+func (in installedPolicy) sources() []spd.TrafficSelector {
+	if len(in.conn.VIPs) > 0 {
+		return nil
+	}
+	return in.policy.LocalTS
 }
 
 // routeSelectors routes the remote selectors. The routes carry a source within the local selectors when the host owns

@@ -128,8 +128,28 @@ func plutoEnvironment(up bool, ike core.IKEStatus, child core.ChildStatus, local
 		"PLUTO_PEER_PROTOCOL=" + strconv.Itoa(int(remote.Protocol)),
 		"PLUTO_UDP_ENC=" + strconv.Itoa(int(ike.Remote.Port())),
 	}
+	env = append(env, plutoAddresses("PLUTO_MY_SOURCEIP", ike.Assigned.Addresses)...)
+	env = append(env, plutoAddresses("PLUTO_PEER_SOURCEIP", ike.RemoteVIPs)...)
+	env = append(env, plutoAddresses("PLUTO_DNS", ike.Assigned.DNS)...)
 	if child.Config.HostAccess {
 		env = append(env, "PLUTO_HOST_ACCESS=1")
+	}
+	return env
+}
+
+// plutoAddresses are addresses as NAME4_1, NAME4_2, NAME6_1 …; the first of virtual ones is NAME itself too.
+func plutoAddresses(name string, all []netip.Addr) (env []string) {
+	count := map[bool]int{}
+	for i, a := range all {
+		if i == 0 && name != "PLUTO_DNS" {
+			env = append(env, name+"="+a.String())
+		}
+		family := "6"
+		if a.Is4() {
+			family = "4"
+		}
+		count[a.Is4()]++
+		env = append(env, fmt.Sprintf("%s%s_%d=%s", name, family, count[a.Is4()], a))
 	}
 	return env
 }

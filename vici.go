@@ -140,8 +140,12 @@ func (d *viciDaemon) Policies() []vici.Policy {
 
 func (d *viciDaemon) Pools() []vici.Pool {
 	var all []vici.Pool
-	for _, p := range d.e.Catalog().Pools {
-		all = append(all, vici.NewPool(p))
+	for _, s := range d.e.leases.Status() {
+		p := vici.Pool{Name: s.Name, Base: s.First.String(), Size: s.Size, Online: uint64(s.Online), Offline: uint64(s.Offline)}
+		for _, l := range s.Leases {
+			p.Leases = append(p.Leases, vici.Lease{Address: l.Addr.String(), Identity: l.Peer.String(), Online: l.Online})
+		}
+		all = append(all, p)
 	}
 	return all
 }

@@ -38,9 +38,15 @@ type Charon struct {
 	ReuseIKESA   bool // a Child SA is put into an IKE SA that is there (reuse_ikesa)
 	ReplayWindow int  // of children that do not set their own (replay_window)
 
-	InstallRoutes    bool // install_routes
-	RoutingTable     int  // routing_table: 220
-	RoutingTablePrio int  // routing_table_prio: 220
+	InstallRoutes bool // install_routes
+	// InstallVirtualIP puts the addresses that a peer assigns on the host (install_virtual_ip), on the link VirtualIPLink
+	// (install_virtual_ip_on) or, when it is "", on the TUN device.
+	InstallVirtualIP bool
+	VirtualIPLink    string
+	// ResolvConf is where name servers are written when there is no systemd-resolved (plugins.resolve.file).
+	ResolvConf       string
+	RoutingTable     int // routing_table: 220
+	RoutingTablePrio int // routing_table_prio: 220
 
 	Logs []LogFile
 	// VICI is the URI of the control socket: unix:///path or tcp://host:port (plugins.vici.socket).
@@ -74,6 +80,7 @@ func DefaultCharon() *Charon {
 		Port:     500, PortNATT: 4500,
 		CookieThreshold: 30, CookieThresholdIP: 3, BlockThreshold: 5,
 		ReuseIKESA: true, ReplayWindow: DefaultReplayWindow,
+		InstallVirtualIP: true, ResolvConf: "/etc/resolv.conf",
 		InstallRoutes: true, RoutingTable: 220, RoutingTablePrio: 220,
 		VICI: DefaultSocket, denialProtection: true,
 	}
@@ -173,9 +180,12 @@ var charonSettings = []key[Charon]{
 	{"reuse_ikesa", boolean(func(c *Charon) *bool { return &c.ReuseIKESA })},
 	{"replay_window", number(func(c *Charon) *int { return &c.ReplayWindow }, 0, maxReplayWindow)},
 	{"install_routes", boolean(func(c *Charon) *bool { return &c.InstallRoutes })},
+	{"install_virtual_ip", boolean(func(c *Charon) *bool { return &c.InstallVirtualIP })},
+	{"install_virtual_ip_on", readLink(func(c *Charon) *string { return &c.VirtualIPLink })},
+	{"plugins.resolve.file", text(func(c *Charon) *string { return &c.ResolvConf })},
 	{"routing_table", number(func(c *Charon) *int { return &c.RoutingTable }, 0, math.MaxUint32)},
 	{"routing_table_prio", number(func(c *Charon) *int { return &c.RoutingTablePrio }, 0, math.MaxInt32)},
-	{"tun", readTUN},
+	{"tun", readLink(func(c *Charon) *string { return &c.TUN })},
 	{"plugins.vici.socket", socket(func(c *Charon) *string { return &c.VICI })},
 	// Our data path always lets a selector cover the peer's own address.
 	{"plugins.kernel-libipsec.allow_peer_ts", func(_ *Charon, v settings.Value) error { _, err := parseBool(v); return err }},
@@ -283,12 +293,15 @@ func readFragmentSize(c *Charon, v settings.Value) error {
 	return nil
 }
 
-func readTUN(c *Charon, v settings.Value) error {
-	if v.Text == "" || len(v.Text) > 15 || strings.ContainsAny(v.Text, "/ :\t") {
-		return bad("write up to 15 letters and digits, as in ipsec0", "%q is not the name of an interface", v.Text)
+// readLink is a setting with the name of an interface.
+func readLink(field func(*Charon) *string) func(*Charon, settings.Value) error {
+	return func(c *Charon, v settings.Value) error {
+		if v.Text == "" || len(v.Text) > 15 || strings.ContainsAny(v.Text, "/ :\t") {
+			return bad("write up to 15 letters and digits, as in ipsec0", "%q is not the name of an interface", v.Text)
+		}
+		*field(c) = v.Text
+		return nil
 	}
-	c.TUN = v.Text
-	return nil
 }
 
 // socket is a setting with the URI of a control socket.

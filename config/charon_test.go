@@ -67,7 +67,11 @@ func TestCharon(t *testing.T) {
 	install_routes = no
 	routing_table = 0x10
 	routing_table_prio = 99
+	install_virtual_ip_on = dummy0
 	plugins {
+		resolve {
+			file = /run/resolv.conf
+		}
 		vici {
 			load = yes
 			socket = unix:///run/a.vici
@@ -115,9 +119,10 @@ goswan {
 		Port: 1500, CookieThreshold: math.MaxInt, CookieThresholdIP: 7, BlockThreshold: 9, HalfOpenLimit: 100, IKESALimit: 50, InitiatorOnly: true,
 		ReplayWindow: 128, RoutingTable: 16, RoutingTablePrio: 98,
 		Logs: []LogFile{
-			{Name: "charon", Path: "/var/log/charon.log", Levels: map[string]int{"ike": 3, "enc": -1, "cfg": 1}, TimeFormat: "%b %e %T", TimePrecision: "ms", Source: core.Position{File: file, Line: 32}},
-			{Name: "stderr", Path: "stderr", Default: 1, Append: true, Levels: map[string]int{}, Source: core.Position{File: file, Line: 42}},
+			{Name: "charon", Path: "/var/log/charon.log", Levels: map[string]int{"ike": 3, "enc": -1, "cfg": 1}, TimeFormat: "%b %e %T", TimePrecision: "ms", Source: core.Position{File: file, Line: 36}},
+			{Name: "stderr", Path: "stderr", Default: 1, Append: true, Levels: map[string]int{}, Source: core.Position{File: file, Line: 46}},
 		},
+		InstallVirtualIP: true, VirtualIPLink: "dummy0", ResolvConf: "/run/resolv.conf",
 		VICI: "unix:///run/a.vici", Socket: "unix:///run/a.vici", TUN: "vpn7", denialProtection: true,
 	}
 	if !reflect.DeepEqual(c, want) {

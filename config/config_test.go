@@ -521,7 +521,7 @@ func TestPoolAndAuthority(t *testing.T) {
 	s.Set("28", "text", none)
 	p, warnings, err := Pool("p", s)
 	if err != nil || len(warnings) > 0 || p.Name != "p" || p.Addrs != "10.3.0.0/24" ||
-		!reflect.DeepEqual(p.Attributes, map[string][]string{"dns": {"10.3.0.1", "10.3.0.2"}, "28": {"text"}}) {
+		!reflect.DeepEqual(p.Attributes, []core.Attribute{{Type: 3, Value: []byte{10, 3, 0, 1}}, {Type: 3, Value: []byte{10, 3, 0, 2}}, {Type: 28, Value: []byte("text")}}) {
 		t.Errorf("the pool is read as %+v, %v, %v", p, warnings, err)
 	}
 	a := settings.New("", none)
@@ -601,4 +601,46 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestPoolAttributes has what each attribute is in a Configuration payload. RFC 7296 §3.15.1
+func TestPoolAttributes(t *testing.T) {
+	for _, c := range []struct {
+		key, value string
+		want       string // number and octets in hexadecimal
+	}{
+		{"dns", "10.0.0.1, fd00::1", "3:0a000001 10:fd000000000000000000000000000001"},
+		{"nbns", "10.0.0.1", "4:0a000001"},
+		{"dhcp", "10.0.0.1", "6:0a000001"},
+		{"netmask", "255.255.255.0", "2:ffffff00"},
+		{"server", "10.0.0.1", "23456:0a000001"},
+		{"subnet", "10.2.0.0/16, fd00:2::/64", "13:0a020000ffff0000 15:fd00000200000000000000000000000040"},
+		{"p_cscf", "10.0.0.1", "20:0a000001"},
+		{"split_include", "10.2.0.0/16", "28676:0a020000ffff0000000000000000"},
+		{"split_exclude", "10.2.0.0/16", "28678:0a020000ffff0000000000000000"},
+		{"25", "corp.example", "25:636f72702e6578616d706c65"},
+		{"13", "10.2.0.0/16", "13:0a020000ffff0000"},
+		{"split_include", "fd00::/64", "fd00:: is IPv6, which the attribute does not have"},
+		{"dns", "example.org", `"example.org" is neither an address nor a network`},
+		{"40000", "x", "no such attribute"},
+		{"dnss", "10.0.0.1", "no such attribute"},
+	} {
+		s := settings.New("", settings.Position{})
+		s.Set("addrs", "10.3.0.0/24", settings.Position{})
+		s.Set(c.key, c.value, settings.Position{})
+		p, _, err := Pool("p", s)
+		if err != nil {
+			if !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s = %s gives %v, want %s", c.key, c.value, err, c.want)
+			}
+			continue
+		}
+		var got []string
+		for _, a := range p.Attributes {
+			got = append(got, fmt.Sprintf("%d:%x", a.Type, a.Value))
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s = %s is %s, want %s", c.key, c.value, strings.Join(got, " "), c.want)
+		}
+	}
 }

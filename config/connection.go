@@ -16,7 +16,6 @@ import (
 // conn is a connection being read. Durations of unset were not given.
 type conn struct {
 	core.Connection
-	pools, vips settings.Value
 }
 
 var connectionTable = table[conn]{
@@ -134,12 +133,6 @@ func (d *decoder) checkConnection(c *conn, where at) {
 	if len(c.Children) == 0 && c.Childless == core.ChildlessNever {
 		d.report(where, warning("add a section to children, or allow childless", "no children, and childless = never: nothing can be negotiated"))
 	}
-	if c.pools.Key != "" && len(c.Pools) > 0 {
-		d.report(where.key(c.pools), warning("", "virtual addresses are not assigned in this version of goswan"))
-	}
-	if c.vips.Key != "" && len(c.VIPs) > 0 {
-		d.report(where.key(c.vips), warning("", "virtual addresses are not requested in this version of goswan"))
-	}
 }
 
 func (c *conn) shortestTime() time.Duration {
@@ -222,18 +215,30 @@ func readProposals(p suite.Protocol, v settings.Value) ([]suite.Proposal, error)
 	return all, warning(strings.Join(fix, "; "), "%s", strings.Join(what, "; "))
 }
 
+// maxVIPs is how many virtual addresses a connection can ask for.
+const maxVIPs = 4
+
 func readVIPs(c *conn, v settings.Value) error {
 	for _, item := range v.Items() {
-		if _, err := netip.ParseAddr(item); err != nil {
+		switch a, err := netip.ParseAddr(item); {
+		case item == "%config" || item == "%config4":
+			c.VIPs = append(c.VIPs, netip.IPv4Unspecified())
+		case item == "%config6":
+			c.VIPs = append(c.VIPs, netip.IPv6Unspecified())
+		case err != nil || a.Zone() != "":
 			return bad("write addresses; 0.0.0.0 and :: ask for any", "%q is not an address", item)
+		default:
+			c.VIPs = append(c.VIPs, a.Unmap())
 		}
 	}
-	c.VIPs, c.vips = v.Items(), v
+	if len(c.VIPs) > maxVIPs {
+		return bad(fmt.Sprintf("write at most %d", maxVIPs), "%d addresses are too many", len(c.VIPs))
+	}
 	return nil
 }
 
 func readPools(c *conn, v settings.Value) error {
-	c.Pools, c.pools = v.Items(), v
+	c.Pools = v.Items()
 	return nil
 }
 

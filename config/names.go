@@ -13,5 +13,5 @@ var strongswanNames = []string{
 	"receive_delay_type", "reject_trusted_end_entity", "reqid_base", "rsa_pss", "rsa_pss_trailerfield", "send_delay", "send_delay_response",
 	"send_delay_request", "send_delay_type", "send_vendor_id", "signature_authentication", "signature_authentication_constraints",
 	"max_ikev1_exchanges", "prefer_configured_proposals", "inactivity_close_ike", "retry_initiate_interval",
-	"install_virtual_ip", "install_virtual_ip_on", "user", "group", "spi_label", "spi_mask", "spi_min", "spi_max", "threads",
+	"user", "group", "spi_label", "spi_mask", "spi_min", "spi_max", "threads",
 }

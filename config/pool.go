@@ -1,31 +1,77 @@
 package config
 
 import (
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/goswan/goswan/config/settings"
-	"github.com/goswan/goswan/esp/spd"
 	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/ike/pool"
 )
 
-// poolAttributes are the attributes of a pool by name; a number stands for any other.
-var poolAttributes = []string{"dns", "nbns", "dhcp", "netmask", "server", "subnet", "p_cscf", "split_include", "split_exclude"}
+// attributeNumbers are an attribute's numbers in a Configuration payload (RFC 7296 §3.15.1 and IANA) for either family; 0 is
+// none.
+type attributeNumbers struct{ v4, v6 uint16 }
+
+// Cisco's, which IKEv1 clients take.
+const (
+	unitySplitInclude = 28676
+	unityLocalLAN     = 28678
+)
+
+// attribute is an attribute of a pool by name; a number stands for any other.
+type attribute struct {
+	name    string
+	numbers attributeNumbers
+}
+
+var attributes = []attribute{
+	{"dns", attributeNumbers{3, 10}}, {"nbns", attributeNumbers{4, 11}}, {"dhcp", attributeNumbers{6, 12}},
+	{"netmask", attributeNumbers{2, 9}}, {"server", attributeNumbers{23456, 23457}}, {"subnet", attributeNumbers{13, 15}},
+	{"p_cscf", attributeNumbers{20, 21}},
+	{"split_include", attributeNumbers{unitySplitInclude, 0}}, {"split_exclude", attributeNumbers{unityLocalLAN, 0}},
+}
+
+// poolAttributes are their names.
+var poolAttributes = func() (names []string) {
+	for _, a := range attributes {
+		names = append(names, a.name)
+	}
+	return names
+}()
+
+// named tells that the numbers are those of a name.
+func (n attributeNumbers) named() bool {
+	return slices.ContainsFunc(attributes, func(a attribute) bool { return a.numbers == n })
+}
+
+// of is the attribute with a value of a's family.
+func (n attributeNumbers) of(a netip.Addr, value []byte) (core.Attribute, error) {
+	number := n.v6
+	if a.Is4() {
+		number = n.v4
+	}
+	if number == 0 {
+		return core.Attribute{}, bad("write IPv4 networks", "%s is IPv6, which the attribute does not have", a)
+	}
+	return core.Attribute{Type: number, Value: value}, nil
+}
 
 // pool reads a section of pools.
 func (d *decoder) pool(s *settings.Section, where at) *core.Pool {
-	p := &core.Pool{Name: s.Name, Attributes: map[string][]string{}, Source: position(s.At)}
+	p := &core.Pool{Name: s.Name, Source: position(s.At)}
 	for _, v := range s.Values() {
 		if strings.EqualFold(v.Key, "addrs") {
-			p.Addrs = v.Text
+			p.Addrs = strings.TrimSpace(v.Text)
 			d.report(where.key(v), checkPoolAddrs(v))
 			continue
 		}
-		name := strings.ToLower(v.Key)
-		d.report(where.key(v), checkAttribute(name, v))
-		p.Attributes[name] = v.Items()
+		all, err := readAttribute(v)
+		d.report(where.key(v), err)
+		p.Attributes = append(p.Attributes, all...)
 	}
 	for _, sub := range s.Sections() {
 		d.report(where.section(sub), bad("write `"+sub.Name+" = value`", "a pool has settings, not sections"))
@@ -37,32 +83,68 @@ func (d *decoder) pool(s *settings.Section, where at) *core.Pool {
 }
 
 func checkPoolAddrs(v settings.Value) error {
-	text := strings.TrimSpace(v.Text)
-	if _, dynamic, err := spd.Parse(text); err == nil && !dynamic && strings.ContainsAny(text, "/-") && !strings.Contains(text, "[") {
+	if _, err := pool.ParseRange(v.Text); err == nil {
 		return nil
 	}
 	return bad("write one network as 10.3.0.0/24 or one range as 10.3.0.10-10.3.0.99", "%q is neither a network nor a range", v.Text)
 }
 
-func checkAttribute(name string, v settings.Value) error {
-	if _, err := strconv.ParseUint(name, 10, 16); err == nil {
-		return nil
-	}
-	if !slices.Contains(poolAttributes, name) {
-		fix := "write addrs, one of " + strings.Join(poolAttributes, ", ") + " or the number of an attribute"
-		if near := settings.Nearest(name, append([]string{"addrs"}, poolAttributes...)); near != "" {
-			fix = "did you mean " + near + "?"
+// readAttribute reads the values of one attribute.
+func readAttribute(v settings.Value) (all []core.Attribute, err error) {
+	name := strings.ToLower(v.Key)
+	number, err := strconv.ParseUint(name, 10, 15)
+	numbers := attributeNumbers{uint16(number), uint16(number)}
+	if err != nil {
+		i := slices.IndexFunc(attributes, func(a attribute) bool { return a.name == name })
+		if i < 0 {
+			return nil, unknownAttribute(name)
 		}
-		return bad(fix, "no such attribute")
+		numbers = attributes[i].numbers
 	}
 	for _, item := range v.Items() {
-		_, err1 := netip.ParseAddr(item)
-		_, err2 := netip.ParsePrefix(item)
-		if err1 != nil && err2 != nil {
-			return bad("write addresses or networks", "%q is neither an address nor a network", item)
+		a, err := parseAttribute(numbers, item)
+		if err != nil {
+			return nil, err
 		}
+		all = append(all, a)
 	}
-	return nil
+	return all, nil
+}
+
+func unknownAttribute(name string) error {
+	fix := "write addrs, one of " + strings.Join(poolAttributes, ", ") + " or the number of an attribute"
+	if near := settings.Nearest(name, append([]string{"addrs"}, poolAttributes...)); near != "" {
+		fix = "did you mean " + near + "?"
+	}
+	return bad(fix, "no such attribute")
+}
+
+// parseAttribute reads an address, a network or, of an attribute that is given by its number, any text.
+func parseAttribute(numbers attributeNumbers, item string) (core.Attribute, error) {
+	if a, err := netip.ParseAddr(item); err == nil && a.Zone() == "" {
+		return numbers.of(a, a.AsSlice())
+	}
+	if p, err := netip.ParsePrefix(item); err == nil {
+		return numbers.of(p.Addr(), networkValue(numbers.v4, p))
+	}
+	if numbers.v4 != numbers.v6 || numbers.named() {
+		return core.Attribute{}, bad("write addresses or networks", "%q is neither an address nor a network", item)
+	}
+	return core.Attribute{Type: numbers.v4, Value: []byte(item)}, nil
+}
+
+// networkValue is a network with a netmask, or an IPv6 one with its length (RFC 7296 §3.15.1). Cisco's attributes have six
+// octets more, for protocol and ports, which are any.
+func networkValue(number uint16, p netip.Prefix) []byte {
+	value := p.Addr().AsSlice()
+	if p.Addr().Is6() {
+		return append(value, uint8(p.Bits()))
+	}
+	value = append(value, net.CIDRMask(p.Bits(), 32)...)
+	if number == unitySplitInclude || number == unityLocalLAN {
+		value = append(value, make([]byte, 6)...)
+	}
+	return value
 }
 
 // checkPools reports pools that connections name and that are not there.

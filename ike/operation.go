@@ -15,6 +15,8 @@ type InitiateRequest struct {
 	Child         *core.Child // nil: the IKE SA alone
 	Local, Remote netip.AddrPort
 	Packet        core.Flow // that a trap policy caught
+	// VIPs are asked for instead of the connection's `vips`, by an IKE SA that takes the place of another.
+	VIPs []netip.Addr
 	// Separate asks for a new IKE SA even when the connection has one (strongSwan's reuse_ikesa = no).
 	Separate bool
 }
@@ -23,7 +25,7 @@ type InitiateRequest struct {
 // goroutine, with nil when the Child SA is installed.
 func (e *Endpoint) Initiate(r InitiateRequest, done func(*core.Reason)) error {
 	op := e.nextID.Add(1)
-	c := core.Initiate{Op: op, Child: r.Child, Local: r.Local, Remote: r.Remote, Packet: r.Packet}
+	c := core.Initiate{Op: op, Child: r.Child, Local: r.Local, Remote: r.Remote, Packet: r.Packet, VIPs: r.VIPs}
 	if !r.Separate {
 		if l := e.ofConnection(r.Connection.Name); l != nil {
 			l.operation(op, done)

@@ -16,6 +16,7 @@ import (
 	"github.com/goswan/goswan/esp/spd"
 	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/ike/pool"
 )
 
 // noon is the time of the memory daemon.
@@ -160,8 +161,9 @@ func (d *memory) LoadPool(s *settings.Section) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.pools = append(d.pools, NewPool(p))
-	return nil
+	addrs, err := pool.ParseRange(p.Addrs)
+	d.pools = append(d.pools, Pool{Name: p.Name, Base: addrs.First.String(), Size: addrs.Size})
+	return err
 }
 
 func (d *memory) UnloadPool(name string) error {

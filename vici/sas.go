@@ -39,6 +39,8 @@ func addIKE(m *Message, sa core.IKEStatus, now time.Time) {
 		addUntil(m, "rekey-time", sa.RekeyAt, now)
 		addUntil(m, "reauth-time", sa.ReauthAt, now)
 	}
+	addVIPs(m, "local-vips", sa.Assigned.Addresses)
+	addVIPs(m, "remote-vips", sa.RemoteVIPs)
 	if len(sa.Tasks) > 0 {
 		// One request is under way at a time, so the first task is active and the others wait for it. RFC 7296 §2.3
 		if len(sa.Tasks) > 1 {
@@ -62,6 +64,17 @@ func addEnd(m *Message, side string, at netip.AddrPort, id string) {
 func addYes(m *Message, key string, yes bool) {
 	if yes {
 		m.Add(key, "yes")
+	}
+}
+
+// addVIPs adds virtual addresses, if there are any.
+func addVIPs(m *Message, key string, all []netip.Addr) {
+	var texts []string
+	for _, a := range all {
+		texts = append(texts, a.String())
+	}
+	if texts != nil {
+		m.AddList(key, texts...)
 	}
 }
 

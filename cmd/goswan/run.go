@@ -25,9 +25,9 @@ import (
 
 // runOptions are the options of `goswan run`.
 type runOptions struct {
-	dir, vici, tun, keylog, stateDir string
-	mtu, queues                      int
-	logFormat, logLevel              string
+	dir, vici, tun, keylog, stateDir, leases string
+	mtu, queues                              int
+	logFormat, logLevel                      string
 }
 
 func newRun() *cobra.Command {
@@ -53,6 +53,7 @@ STRONGSWAN_CONF), and takes commands on a vici socket, from goswan's own command
 	f.IntVar(&o.queues, "queues", queues(runtime.GOMAXPROCS(0)), "TUN queues, each carried by a goroutine with sockets of its own; Linux only")
 	f.StringVar(&o.keylog, "keylog", "", "write Wireshark's key tables into this directory: whoever reads them reads the traffic")
 	f.StringVar(&o.stateDir, "state-dir", route.DefaultStateDir, "where it is written down what is put on the host")
+	f.StringVar(&o.leases, "leases", "", "file in which leases of address pools are kept (default leases.db in --state-dir if that is given, or "+defaultLeases+")")
 	f.StringVar(&o.logFormat, "log-format", "console", "console or json")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	return c
@@ -116,6 +117,7 @@ func (o *runOptions) endpoint(charon *config.Charon, catalog *core.Catalog, log 
 		name = o.tun
 	}
 	c := goswan.Config{
+		Leases: o.leasesFile(), NoVirtualIPs: !charon.InstallVirtualIP, VirtualIPLink: charon.VirtualIPLink, ResolvConf: charon.ResolvConf,
 		Catalog: catalog, Settings: &charon.Settings,
 		Limits: ike.Limits{
 			CookieThreshold: charon.CookieThreshold, CookieThresholdIP: charon.CookieThresholdIP, BlockThreshold: charon.BlockThreshold,
@@ -126,10 +128,25 @@ func (o *runOptions) endpoint(charon *config.Charon, catalog *core.Catalog, log 
 		Sockets:        encap.Config{Port: charon.Port, PortNATT: charon.PortNATT, Mark: route.DefaultMark, Lanes: o.queues},
 		KeyLog:         o.keylog, Log: log,
 	}
-	if charon.InstallRoutes {
-		c.Routes = &route.Config{Table: charon.RoutingTable, Priority: charon.RoutingTablePrio, StateDir: o.stateDir}
+	if charon.InstallRoutes || charon.InstallVirtualIP {
+		c.Routes = &route.Config{
+			Table: charon.RoutingTable, Priority: charon.RoutingTablePrio, StateDir: o.stateDir, AddressesOnly: !charon.InstallRoutes,
+		}
 	}
 	return c
+}
+
+// defaultLeases is where leases are kept: over a reboot too, unlike what is put on the host.
+const defaultLeases = "/var/lib/goswan/leases.db"
+
+func (o *runOptions) leasesFile() string {
+	switch {
+	case o.leases != "":
+		return o.leases
+	case o.stateDir != route.DefaultStateDir:
+		return filepath.Join(o.stateDir, "leases.db")
+	}
+	return defaultLeases
 }
 
 // serve runs the endpoint and its control socket until a signal.

@@ -18,6 +18,8 @@ type Initiate struct {
 	Child         *Child
 	Local, Remote netip.AddrPort
 	Packet        Flow
+	// VIPs are asked for instead of the connection's: the addresses of the IKE SA that this one takes the place of.
+	VIPs []netip.Addr
 }
 
 // Flow is one packet's selectors as two traffic selectors of one address and one port each. The zero value is none.

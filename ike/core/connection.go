@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -55,7 +56,7 @@ type Connection struct {
 	OverTime      time.Duration // hard limit after the soft one
 	RandTime      time.Duration // taken off RekeyTime/ReauthTime at random
 	Pools         []string
-	VIPs          []string
+	VIPs          []netip.Addr // virtual addresses to ask for; 0.0.0.0 and :: are any
 	DSCP          uint8
 	Source        Position
 	// ProposalsSource is where `proposals` stands, or Source when it is the default.
@@ -154,6 +155,19 @@ type Selector struct {
 	TS spd.TrafficSelector
 }
 
+// Over are the selectors that s stands for when dynamic has the addresses of its side.
+func (s Selector) Over(dynamic []spd.TrafficSelector) []spd.TrafficSelector {
+	if !s.Dynamic {
+		return []spd.TrafficSelector{s.TS}
+	}
+	all := make([]spd.TrafficSelector, len(dynamic))
+	for i, side := range dynamic {
+		all[i] = s.TS
+		all[i].Start, all[i].End = side.Start, side.End
+	}
+	return all
+}
+
 // Action is start_action, close_action or dpd_action.
 type Action uint8
 
@@ -234,10 +248,10 @@ type Secret struct {
 	Source Position
 }
 
-// Pool is one section of `pools`, parsed.
+// Pool is one section of `pools`, parsed. What it leases is ike/pool's matter.
 type Pool struct {
 	Name       string
-	Addrs      string
-	Attributes map[string][]string
+	Addrs      string // a network or a range
+	Attributes []Attribute
 	Source     Position
 }

@@ -59,6 +59,11 @@ type Environment struct {
 	Reqid func() uint32
 	// Catalog is the current configuration; a responder selects its connection and its secrets from it.
 	Catalog func() *Catalog
+	// Lease gives a peer a virtual address (RFC 7296 §2.19); Release gives it back, once for each Lease. They look into a pool
+	// and never wait: what has to be waited for, as a RADIUS server's Framed-IP-Address, is asked for (Ask) while the peer is
+	// authenticated, and is LeaseRequest.Requested here. nil has no addresses.
+	Lease   func(LeaseRequest) (Lease, error)
+	Release func(Lease)
 	// FirstContact tells whether no other established IKE SA between these identities exists (RFC 7296 §2.4); nil is true.
 	FirstContact func(local, remote auth.Identity) bool
 	// Resolve gives the known addresses of a host name in local_addrs or remote_addrs, without waiting; nil knows none.

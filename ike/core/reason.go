@@ -23,6 +23,7 @@ const (
 	ChildSANotFound      Kind = "CHILD_SA_NOT_FOUND"
 	SinglePairRequired   Kind = "SINGLE_PAIR_REQUIRED"
 	InternalAddress      Kind = "INTERNAL_ADDRESS_FAILURE"
+	FailedCPRequired     Kind = "FAILED_CP_REQUIRED"
 	OtherNotify          Kind = "ERROR_NOTIFY" // an error notify with no kind of its own; Text names it
 
 	Timeout      Kind = "TIMEOUT"       // the peer does not answer

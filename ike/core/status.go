@@ -39,12 +39,15 @@ type IKEStatus struct {
 	NATRemote     bool
 	NATFake       bool           // we announced one ourselves to get UDP encapsulation
 	Suite         suite.Proposal // chosen; empty while connecting
-	Established   time.Time
-	RekeyAt       time.Time // zero: never
-	ReauthAt      time.Time
-	Tasks         []string // what is queued or under way, by name
-	Children      []ChildStatus
-	Config        *Connection // nil while a responder does not know it yet
+	// Assigned is what the peer gave to us; RemoteVIPs are the virtual addresses that we gave to the peer.
+	Assigned    Assignment
+	RemoteVIPs  []netip.Addr
+	Established time.Time
+	RekeyAt     time.Time // zero: never
+	ReauthAt    time.Time
+	Tasks       []string // what is queued or under way, by name
+	Children    []ChildStatus
+	Config      *Connection // nil while a responder does not know it yet
 }
 
 // ChildState is the state of a Child SA, with strongSwan's names.

@@ -43,6 +43,7 @@ func (x *ikeAuth) request(sa *ikeSA) ([]wire.Payload, bool) {
 		m.close(reason)
 		return nil, false
 	}
+	payloads = append(payloads, m.askConfiguration()...)
 	if x.child == nil {
 		return payloads, true
 	}
@@ -167,7 +168,9 @@ func (x *ikeAuth) response(sa *ikeSA, msg *wire.Message) {
 		return
 	}
 	opened := sa.opened
+	m.takeConfiguration(msg)
 	m.establish(sa, msg.Notify(wire.InitialContact) != nil)
+	m.takeAuthLifetime(sa, msg)
 	if x.child != nil {
 		child := x.child
 		x.child = nil
@@ -218,7 +221,14 @@ func (m *Machine) answerAuth(sa *ikeSA, req *request) {
 	idr := &wire.IDr{ID: wire.NewID(sa.localID)}
 	payloads := []wire.Payload{idr, sa.prove(key, idr.Body())}
 	ni, nr := sa.opened.ni, sa.opened.nr
+	config, refusal := m.answerConfiguration(sa, req)
 	m.establish(sa, req.msg.Notify(wire.InitialContact) != nil)
+	payloads = append(append(payloads, config...), m.authLifetime(sa)...)
+	if refusal != nil {
+		sa.respond(req, append(payloads, refusal.payloads...)...)
+		refusal.conclude()
+		return
+	}
 	if req.msg.Count(wire.TypeSA) == 0 || req.msg.Count(wire.TypeTSi) == 0 || req.msg.Count(wire.TypeTSr) == 0 {
 		sa.respond(req, payloads...)
 		return
@@ -300,6 +310,7 @@ func (m *Machine) establish(sa *ikeSA, contact bool) {
 	m.schedule(sa)
 	m.logf("IKE", 0, "IKE_SA %s established between %s[%s]...%s[%s]", sa.name(), sa.local.Addr().Unmap(), sa.localID, sa.remote.Addr().Unmap(), sa.remoteID)
 	m.emit(core.Established{IKE: m.ikeStatus(sa), Connection: m.conn, InitialContact: contact})
+	m.tellAssigned(sa)
 	ops := m.ikeOps
 	m.ikeOps = nil
 	for _, op := range ops {

@@ -2,7 +2,6 @@ package ikev2
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -194,25 +193,6 @@ func (m *Machine) childByOut(spi esp.SPI) *child {
 		return nil
 	}
 	return m.children[i]
-}
-
-// selectors are a side's configured traffic selectors with its address for the dynamic ones; none at all are dynamic.
-func (sa *ikeSA) selectors(configured []core.Selector, side netip.AddrPort) []spd.TrafficSelector {
-	addr := side.Addr().Unmap().WithZone("")
-	if len(configured) == 0 {
-		return []spd.TrafficSelector{spd.FromAddr(addr)}
-	}
-	var list []spd.TrafficSelector
-	for _, s := range configured {
-		ts := s.TS
-		if s.Dynamic {
-			ts = ts.WithAddr(addr)
-		}
-		if ts.Valid() && len(list) < spd.MaxSelectors {
-			list = append(list, ts)
-		}
-	}
-	return list
 }
 
 // espSPI checks the SPI of a peer's proposal: 0 is none and 1 to 255 are reserved.  RFC 4303 §2.1

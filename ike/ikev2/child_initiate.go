@@ -95,8 +95,8 @@ func (o *childOffer) chooseGroup() uint16 {
 // data packet, the initiator SHOULD include as the first Traffic Selector in each of TSi and TSr a very specific Traffic
 // Selector including the addresses in the packet triggering the request."  RFC 7296 §2.9
 func (o *childOffer) offerSelectors(sa *ikeSA) {
-	o.local, o.remote = sa.selectors(o.cfg.LocalTS, sa.local), sa.selectors(o.cfg.RemoteTS, sa.remote)
-	local, remote := o.packet.Local, o.packet.Remote
+	o.local, o.remote = sa.localSelectors(o.cfg), sa.remoteSelectors(o.cfg)
+	local, remote := sa.m.virtual.packet(o.packet)
 	if !spd.Covers(o.local, []spd.TrafficSelector{local}) || !spd.Covers(o.remote, []spd.TrafficSelector{remote}) || !local.Valid() || !remote.Valid() {
 		return
 	}
@@ -149,6 +149,9 @@ func (o *childOffer) agreed(sa *ikeSA, msg *wire.Message) (*agreement, *core.Rea
 		reason.Offered, reason.Acceptable = clip(pair(a.local, a.remote)), clip(pair(o.local, o.remote))
 		return nil, reason
 	}
+	if a.local = sa.withinAssigned(o.cfg, a.local); len(a.local) == 0 {
+		return nil, sa.nothingAssigned(o.cfg, msg)
+	}
 	if a.shared, err = o.finishKE(a.set, msg); err != nil {
 		return refuse(core.InvalidKEPayload, err.Error())
 	}
@@ -175,6 +178,13 @@ func (x *createChild) wipe()                     { x.offer.wipe() }
 
 func (x *createChild) request(sa *ikeSA) ([]wire.Payload, bool) {
 	m := sa.m
+	if m.virtual.lacking() {
+		reason := m.reason(core.InternalAddress, 2, "the peer assigned no virtual address")
+		reason.Child, reason.ByPeer, reason.Fix = x.offer.cfg.Name, true, m.fixVIPs()
+		x.offer.release(m)
+		m.fail(&x.base, reason)
+		return nil, false
+	}
 	if m.served(core.Initiate{Child: x.offer.cfg, Packet: x.offer.packet}) {
 		// What was made for another packet while this waited takes this one too.
 		x.abort(m, sa, nil)

@@ -171,7 +171,7 @@ func withoutKE(list []suite.Proposal) []suite.Proposal {
 
 // fit narrows an offer to a configuration. Among several the one wins that is taken whole, then one that takes the whole offer.
 func (sa *ikeSA) fit(cfg *core.Child, local, remote []spd.TrafficSelector) (choice, bool) {
-	ourLocal, ourRemote := sa.selectors(cfg.LocalTS, sa.local), sa.selectors(cfg.RemoteTS, sa.remote)
+	ourLocal, ourRemote := sa.localSelectors(cfg), sa.remoteSelectors(cfg)
 	c := choice{cfg: cfg, local: spd.Narrow(local, ourLocal), remote: spd.Narrow(remote, ourRemote)}
 	if len(c.local) == 0 || len(c.remote) == 0 {
 		return c, false

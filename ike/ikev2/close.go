@@ -28,6 +28,7 @@ func (m *Machine) closeBut(lingers *ikeSA, reason *core.Reason) {
 	status := m.lineageStatus()
 	up := m.current != nil && !m.current.times.established.IsZero()
 	m.removeAll(reason)
+	m.withdraw(status)
 	switch {
 	case up:
 		m.emit(core.IKEDown{IKE: status, Reason: reason})

@@ -71,6 +71,7 @@ func (m *Machine) initiate(c core.Initiate) {
 	}
 	if m.current == nil {
 		m.attempt = attempt{local: c.Local, remote: c.Remote}
+		m.wantAddresses(c.VIPs)
 		m.connect()
 	}
 }
@@ -116,18 +117,18 @@ func (m *Machine) wantChild(c core.Initiate, op *operation) {
 
 // served tells that there is a Child SA for an Initiate.
 func (m *Machine) served(i core.Initiate) bool {
-	return slices.ContainsFunc(m.children, func(c *child) bool { return c.serves(i) })
+	return slices.ContainsFunc(m.children, func(c *child) bool { return m.serves(c, i) })
 }
 
 // serves tells that a Child SA is what an Initiate wants: of the same configuration, and for its packet if there is one.
-func (c *child) serves(i core.Initiate) bool {
+func (m *Machine) serves(c *child, i core.Initiate) bool {
 	if c.cfg.Name != i.Child.Name || c.successor != nil || (c.state != core.ChildInstalled && c.state != core.ChildRekeying) {
 		return false
 	}
 	if !i.Packet.Local.Valid() || !i.Packet.Remote.Valid() {
 		return true
 	}
-	return spd.Covers(c.localTS, []spd.TrafficSelector{i.Packet.Local}) && spd.Covers(c.remoteTS, []spd.TrafficSelector{i.Packet.Remote})
+	return m.coversLocal(c, i.Packet.Local) && spd.Covers(c.remoteTS, []spd.TrafficSelector{i.Packet.Remote})
 }
 
 func (o *childOffer) serves(i core.Initiate) bool {

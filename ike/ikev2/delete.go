@@ -207,6 +207,7 @@ func (m *Machine) answerInformational(sa *ikeSA, req *request) {
 		m.endAnswered(sa, sa.refusedBy(n, 1, req.msg))
 		return
 	}
+	m.takeAuthLifetime(sa, req.msg)
 	var gone []esp.SPI
 	for _, d := range wire.All[*wire.Delete](req.msg) {
 		gone = append(gone, m.answerChildDelete(sa, d, req.msg)...)

@@ -35,6 +35,7 @@ type Machine struct {
 	waiting  []exchange   // initiated exchanges in the order of their turn
 	ikeOps   []*operation // wait for the IKE SA to be established
 	attempt  attempt
+	virtual  virtual // addresses
 
 	giving bool    // exchanges are given up: nothing is to come of them
 	told   bool    // somebody who waited knows why the IKE SA will not come up

@@ -45,7 +45,7 @@ var kinds = map[wire.NotifyType]core.Kind{
 	wire.UnsupportedCriticalPayload: core.UnsupportedCritical, wire.InvalidSelectors: core.InvalidSelectors,
 	wire.NoAdditionalSAs: core.NoAdditionalSAs, wire.TemporaryFailure: core.TemporaryFailure,
 	wire.ChildSANotFound: core.ChildSANotFound, wire.SinglePairRequired: core.SinglePairRequired,
-	wire.InternalAddressFailure: core.InternalAddress,
+	wire.InternalAddressFailure: core.InternalAddress, wire.FailedCPRequired: core.FailedCPRequired,
 }
 
 // refusedBy is the reason that a peer's error notify is.
@@ -240,7 +240,7 @@ func (sa *ikeSA) noSelectors(conn *core.Connection, local, remote []spd.TrafficS
 	var ours, places []string
 	for _, c := range conn.Children {
 		if c.Mode == core.ModeTunnel {
-			ours = append(ours, quoted(c.Name)+" "+pair(sa.selectors(c.LocalTS, sa.local), sa.selectors(c.RemoteTS, sa.remote)))
+			ours = append(ours, quoted(c.Name)+" "+pair(sa.localSelectors(c), sa.remoteSelectors(c)))
 			places = append(places, quoted(c.Name)+at(c.RemoteTSSource))
 		}
 	}
@@ -267,6 +267,11 @@ func (sa *ikeSA) childRefused(n *wire.Notify, o *childOffer, msg *wire.Message) 
 	case core.InvalidKEPayload:
 		r.Offered = clip(proposals(o.proposals))
 		r.Text, r.Fix = wantsGroup(n, o.proposals, o.cfg.ProposalsPlace())
+	case core.InternalAddress:
+		r.Text = "the peer has no virtual address for us"
+		r.Fix = sa.m.fixVIPs()
+	case core.FailedCPRequired:
+		r.Fix = fmt.Sprintf("add `vips = 0.0.0.0` to connection %s%s: the peer wants to assign a virtual address", quoted(sa.m.conn.Name), at(sa.m.conn.Source))
 	case core.TSUnacceptable, core.SinglePairRequired:
 		r.Offered = clip(pair(o.local, o.remote))
 		r.Fix = fmt.Sprintf("compare `local_ts` and `remote_ts` of child %s%s with the peer's", quoted(o.cfg.Name), at(o.cfg.RemoteTSSource))

@@ -168,6 +168,7 @@ func (sa *ikeSA) inherit(old *ikeSA, set suite.Set, shared secret.Bytes, ni, nr 
 // adopt makes next the lineage's IKE SA in place of old.
 func (m *Machine) adopt(old, next *ikeSA) {
 	m.schedule(next)
+	next.keepReauthentication(old)
 	m.unlink(next)
 	m.retire(old, core.IKERekeyedOld)
 	m.current = next

@@ -35,6 +35,7 @@ func (m *Machine) ikeStatus(sa *ikeSA) core.IKEStatus {
 		Local: sa.local, Remote: sa.remote, LocalID: sa.localID, RemoteID: sa.remoteID, SPIi: sa.spiI, SPIr: sa.spiR,
 		NATLocal: sa.nat.local, NATRemote: sa.nat.remote, NATFake: true,
 		Suite: sa.set.Proposal, Established: sa.times.established, RekeyAt: sa.times.rekeyAt, ReauthAt: sa.times.reauthAt,
+		Assigned: m.virtual.assigned(), RemoteVIPs: m.virtual.remote(),
 		Config: m.conn,
 	}
 	s.Suite.Transforms = slices.Clone(s.Suite.Transforms)

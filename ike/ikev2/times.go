@@ -162,8 +162,7 @@ func (m *Machine) currentTimers(sa *ikeSA, visit func(time.Time, func())) {
 		m.wantIKERekey(nil)
 	})
 	visit(sa.times.reauthAt, func() {
-		sa.times.reauthAt = zero
-		m.emit(core.ReauthDue{IKE: m.ikeStatus(sa)})
+		m.reauthenticationDue(sa)
 	})
 	visit(m.livenessDue(sa), func() { m.checkLiveness(sa) })
 	visit(m.keepaliveDue(sa), func() {

@@ -30,7 +30,7 @@ type Setup struct {
 	Settings core.Settings `json:"settings"`
 	NATTPort uint16        `json:"natt_port,omitempty"`
 	KeyLog   bool          `json:"key_log,omitempty"`
-	// Knows are the optional questions that its environment answers: first, resolve, inbound.
+	// Knows are the optional questions that its environment answers: first, resolve, inbound, lease.
 	Knows []string `json:"knows,omitempty"`
 }
 
@@ -48,18 +48,20 @@ type Input struct {
 	SPI       esp.SPI        `json:"spi,omitempty"`
 	Direction esp.Direction  `json:"direction,omitempty"`
 	Packet    *core.Flow     `json:"packet,omitempty"`
+	VIPs      []netip.Addr   `json:"vips,omitempty"`
 	IKE       bool           `json:"ike,omitempty"`
 	Force     bool           `json:"force,omitempty"` // or Hard
 	Reason    *core.Reason   `json:"reason,omitempty"`
 }
 
-// Answer is what the environment said to the machine. Kind is rand, spi, id, reqid, first, resolve or inbound.
+// Answer is what the environment said to the machine. Kind is rand, spi, id, reqid, first, resolve, inbound or lease.
 type Answer struct {
 	Kind  string       `json:"kind"`
 	Data  []byte       `json:"data,omitempty"`
 	N     uint32       `json:"n,omitempty"`
 	Yes   bool         `json:"yes,omitempty"`
 	Addrs []netip.Addr `json:"addrs,omitempty"`
+	Lease *core.Lease  `json:"lease,omitempty"`
 	At    time.Time    `json:"at,omitzero"`
 	Error string       `json:"error,omitempty"`
 }
@@ -138,7 +140,7 @@ func (r *Recorder) Next() (core.Output, bool) {
 func commandInput(c core.Command) Input {
 	switch c := c.(type) {
 	case core.Initiate:
-		in := Input{Kind: "initiate", Op: c.Op, Local: c.Local, Remote: c.Remote}
+		in := Input{Kind: "initiate", Op: c.Op, Local: c.Local, Remote: c.Remote, VIPs: c.VIPs}
 		if c.Child != nil {
 			in.Child = c.Child.Name
 		}
@@ -166,7 +168,7 @@ func commandInput(c core.Command) Input {
 func (in *Input) command(catalog *core.Catalog, conn *core.Connection) (core.Command, error) {
 	switch in.Kind {
 	case "initiate":
-		c := core.Initiate{Op: in.Op, Local: in.Local, Remote: in.Remote}
+		c := core.Initiate{Op: in.Op, Local: in.Local, Remote: in.Remote, VIPs: in.VIPs}
 		if in.Packet != nil {
 			c.Packet = *in.Packet
 		}
@@ -244,6 +246,18 @@ func (r *Recorder) Environment(env core.Environment) core.Environment {
 			at := env.LastInbound(spi)
 			r.answer(Answer{Kind: "inbound", At: at})
 			return at
+		}
+	}
+	if env.Lease != nil {
+		r.setup.Knows = append(r.setup.Knows, "lease")
+		e.Lease = func(q core.LeaseRequest) (core.Lease, error) {
+			l, err := env.Lease(q)
+			a := Answer{Kind: "lease", Error: text(err)}
+			if err == nil {
+				a.Lease = &l
+			}
+			r.answer(a)
+			return l, err
 		}
 	}
 	return e

@@ -150,6 +150,16 @@ func (p *player) environment(s *Setup) core.Environment {
 	if slices.Contains(s.Knows, "inbound") {
 		env.LastInbound = func(esp.SPI) time.Time { return p.answer("inbound").At }
 	}
+	if slices.Contains(s.Knows, "lease") {
+		env.Lease = func(core.LeaseRequest) (core.Lease, error) {
+			a := p.answer("lease")
+			if a.Lease == nil {
+				return core.Lease{}, failure(a.Error)
+			}
+			return *a.Lease, nil
+		}
+		env.Release = func(core.Lease) {}
+	}
 	return env
 }
 

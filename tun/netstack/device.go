@@ -15,7 +15,9 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -53,7 +55,7 @@ const depth = 512
 type Device struct {
 	name  string
 	mtu   int
-	dns   []netip.Addr
+	dns   atomic.Pointer[[]netip.Addr]
 	stack *stack.Stack
 	link  *channel.Endpoint
 
@@ -77,7 +79,8 @@ func New(c Config) (*Device, error) {
 	if c.MTU < header.IPv6MinimumMTU || c.MTU > packet.MaxPacket {
 		return nil, fmt.Errorf("netstack: an MTU of %d octets is not within %d to %d", c.MTU, header.IPv6MinimumMTU, packet.MaxPacket)
 	}
-	d := &Device{name: c.Name, mtu: c.MTU, dns: c.DNS, link: channel.New(depth, uint32(c.MTU), "")}
+	d := &Device{name: c.Name, mtu: c.MTU, link: channel.New(depth, uint32(c.MTU), "")}
+	d.SetDNS(c.DNS)
 	d.link.SupportedGSOKind = stack.HostGSOSupported
 	d.stack = stack.New(stack.Options{
 		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol, ipv6.NewProtocol},
@@ -133,6 +136,12 @@ func (d *Device) RemoveAddress(a netip.Addr) error {
 		return fmt.Errorf("netstack: remove %v: %s", a, err)
 	}
 	return nil
+}
+
+// SetDNS replaces the name servers, as when a peer assigns some.
+func (d *Device) SetDNS(servers []netip.Addr) {
+	all := slices.Clone(servers)
+	d.dns.Store(&all)
 }
 
 // protocol is the network protocol of an address.

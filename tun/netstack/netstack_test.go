@@ -257,7 +257,7 @@ func TestDialRefusesWhatItCannotDo(t *testing.T) {
 func TestNamesAreAskedThroughTheStack(t *testing.T) {
 	a, b := netip.MustParseAddr("10.9.0.1"), netip.MustParseAddr("10.9.0.2")
 	left, right := pair(t, a, b)
-	left.dns = []netip.Addr{b}
+	left.SetDNS([]netip.Addr{b})
 	server, err := right.ListenUDP(netip.AddrPortFrom(b, 53))
 	if err != nil {
 		t.Fatal(err)

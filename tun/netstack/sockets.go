@@ -106,11 +106,12 @@ func (d *Device) lookup(ctx context.Context, host string) ([]netip.Addr, error) 
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a.Unmap()}, nil
 	}
-	if len(d.dns) == 0 {
+	servers := *d.dns.Load()
+	if len(servers) == 0 {
 		return nil, fmt.Errorf("netstack: %s cannot be resolved: the device has no name server", host)
 	}
 	var errs []error
-	for _, server := range d.dns {
+	for _, server := range servers {
 		addrs, err := d.resolver(server).LookupNetIP(ctx, "ip", host)
 		if err == nil {
 			for i := range addrs {

@@ -45,6 +45,8 @@ type Config struct {
 	StateDir string
 	// MTU is set on the device unless it is 0.
 	MTU int
+	// AddressesOnly leaves the host's routing alone: there are no rules, and nobody may call Route or Throw.
+	AddressesOnly bool
 	// Log gets what goes wrong where nobody waits for an error; nil is silence.
 	Log *zap.Logger
 }
@@ -167,6 +169,9 @@ func open(c Config, h host) (*Table, error) {
 
 // rules are the rules that lead to the table, one for each family.
 func rules(c Config) []entry {
+	if c.AddressesOnly {
+		return nil
+	}
 	return []entry{
 		{Kind: kindRule, Prefix: netip.MustParsePrefix("0.0.0.0/0"), Table: c.Table, Mark: c.Mark, Prio: c.Priority},
 		{Kind: kindRule, Prefix: netip.MustParsePrefix("::/0"), Table: c.Table, Mark: c.Mark, Prio: c.Priority},

@@ -41,7 +41,8 @@ func (d Daemon) argv(h *Host) []string {
 		return []string{programs.charon}
 	}
 	return []string{programs.goswan, "run",
-		"--swanctl-dir", h.SwanctlDir(), "--vici", h.VICI(), "--tun", goswanTUN, "--keylog", h.KeyLogDir()}
+		"--swanctl-dir", h.SwanctlDir(), "--vici", h.VICI(), "--tun", goswanTUN, "--keylog", h.KeyLogDir(),
+		"--leases", h.LeasesFile()}
 }
 
 // programs are the binaries that the lab runs, made once for the test process by prepare.

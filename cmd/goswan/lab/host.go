@@ -99,6 +99,12 @@ func (h *Host) KeyLogDir() string { return filepath.Join(h.Dir, "keylog") }
 // VICI is the URI of the control socket.
 func (h *Host) VICI() string { return "unix://" + filepath.Join(h.Dir, "vici") }
 
+// LeasesFile is where goswan keeps the leases of address pools.
+func (h *Host) LeasesFile() string { return filepath.Join(h.Dir, "leases.db") }
+
+// ResolvConf is the host's own resolv.conf.
+func (h *Host) ResolvConf() string { return filepath.Join(h.Dir, "resolv.conf") }
+
 func (h *Host) logFile() string      { return filepath.Join(h.Dir, "log") }
 func (h *Host) settingsFile() string { return filepath.Join(h.Dir, "strongswan.conf") }
 
@@ -145,9 +151,12 @@ func (h *Host) Configure(t testing.TB, dir string) {
 		vici {
 			socket = %s
 		}
+		resolve {
+			file = %s
+		}
 	}
 }
-`, testdata(t, "strongswan.conf"), own, h.VICI())
+`, testdata(t, "strongswan.conf"), own, h.VICI(), h.ResolvConf())
 	if err := os.WriteFile(h.settingsFile(), []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}
