@@ -6,6 +6,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // attributeOIDs are the attribute types of distinguished names (RFC 4514 §3 and X.520), the preferred name first.
@@ -43,27 +46,59 @@ type attribute struct {
 
 type relativeName []attribute // a SET
 
-// encodeDN makes the DER of a distinguished name from "C=CH, O=x, CN=y" or "/C=CH/O=x/CN=y".
+// encodeDN makes the DER of a distinguished name from "C=CH, O=x, CN=y" or "/C=CH/O=x/CN=y". A backslash takes the
+// character behind it as it is: "O=Smith\\, Inc." (RFC 4514 §2.4).
 func encodeDN(s string) ([]byte, error) {
-	sep := ","
-	if rest, ok := strings.CutPrefix(s, "/"); ok {
-		sep, s = "/", rest
+	sep := byte(',')
+	rest, slash := strings.CutPrefix(s, "/")
+	if slash {
+		sep = '/'
 	}
 	var sequence []byte
-	for _, part := range strings.Split(s, sep) {
+	for _, part := range splitDN(rest, sep) {
 		name, value, ok := strings.Cut(part, "=")
-		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		name = strings.TrimSpace(name)
 		oid := oidOf(name)
 		if !ok || oid == nil {
 			return nil, fmt.Errorf("distinguished name %q: %q is not an attribute (C=, ST=, L=, O=, OU=, CN=, E=, …)", s, strings.TrimSpace(part))
 		}
-		set, err := marshalAttribute(oid, value)
+		set, err := marshalAttribute(oid, unescape(value))
 		if err != nil {
 			return nil, fmt.Errorf("distinguished name %q: %w", s, err)
 		}
 		sequence = append(sequence, set...)
 	}
 	return asn1.Marshal(asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: sequence})
+}
+
+// splitDN splits at separators that no backslash stands before.
+func splitDN(s string, sep byte) (parts []string) {
+	start := 0
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case sep:
+			parts, start = append(parts, s[start:i]), i+1
+		}
+	}
+	return append(parts, s[start:])
+}
+
+// unescape takes the spaces around a value off and the backslashes in it out.
+func unescape(value string) string {
+	value = strings.TrimLeft(value, " ")
+	var out strings.Builder
+	keep := 0 // what spaces at the end must not be cut below
+	for i := 0; i < len(value); i++ {
+		if value[i] == '\\' && i+1 < len(value) {
+			i++
+			keep = out.Len() + 1
+		}
+		out.WriteByte(value[i])
+	}
+	text := out.String()
+	return text[:keep] + strings.TrimRight(text[keep:], " ")
 }
 
 func marshalAttribute(oid asn1.ObjectIdentifier, value string) ([]byte, error) {
@@ -128,10 +163,36 @@ func decodeDN(der []byte) string {
 	var parts []string
 	for _, rdn := range names {
 		for _, a := range rdn {
-			parts = append(parts, nameOf(a.Type)+"="+printable(string(a.Value.Bytes)))
+			parts = append(parts, nameOf(a.Type)+"="+escape(text(a.Value)))
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+// text is the value of an attribute as people read it; what does not print is '?'.
+func text(v asn1.RawValue) string {
+	s := string(v.Bytes)
+	if v.Tag == asn1.TagBMPString && len(v.Bytes)%2 == 0 {
+		units := make([]uint16, 0, len(v.Bytes)/2)
+		for i := 0; i < len(v.Bytes); i += 2 {
+			units = append(units, uint16(v.Bytes[i])<<8|uint16(v.Bytes[i+1]))
+		}
+		s = string(utf16.Decode(units))
+	}
+	if !utf8.ValidString(s) {
+		return printable(s)
+	}
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// escape puts a backslash before what would otherwise end a value, so that no name looks like another.
+func escape(value string) string {
+	return strings.NewReplacer(`\`, `\\`, ",", `\,`).Replace(value)
 }
 
 func nameOf(oid asn1.ObjectIdentifier) string {
@@ -143,7 +204,8 @@ func nameOf(oid asn1.ObjectIdentifier) string {
 	return oid.String()
 }
 
-// matchDN compares attribute by attribute in order; a pattern's value "*" matches any value.
+// matchDN compares attribute by attribute in order, as strongSwan does; a pattern's value "*" matches any value, and only a
+// whole value can be a wildcard.
 func matchDN(der, pattern []byte) Match {
 	have, ok1 := parseDN(der)
 	want, ok2 := parseDN(pattern)
@@ -162,10 +224,41 @@ func matchDN(der, pattern []byte) Match {
 				return MatchNone
 			case string(w.Value.Bytes) == "*":
 				best = MatchWildcard
-			case !bytes.EqualFold(bytes.TrimSpace(h.Value.Bytes), bytes.TrimSpace(w.Value.Bytes)):
+			case !equalValues(h.Value, w.Value):
 				return MatchNone
 			}
 		}
 	}
 	return best
+}
+
+// equalValues compares two attribute values: strings of characters without regard to the case of ASCII letters and to
+// spaces around them (RFC 5280 §7.1), everything else octet by octet.
+func equalValues(a, b asn1.RawValue) bool {
+	if isText(a) && isText(b) {
+		return equalFold(string(bytes.Trim(a.Bytes, " ")), string(bytes.Trim(b.Bytes, " ")))
+	}
+	return a.Tag == b.Tag && a.Class == b.Class && bytes.Equal(a.Bytes, b.Bytes)
+}
+
+func isText(v asn1.RawValue) bool {
+	switch v.Tag {
+	case asn1.TagPrintableString, asn1.TagUTF8String, asn1.TagIA5String:
+		return v.Class == asn1.ClassUniversal
+	}
+	return false
+}
+
+// equalFold compares without regard to the case of ASCII letters, and of no others: Unicode would make a Kelvin sign a k.
+func equalFold(a, b string) bool { return lower(a) == lower(b) }
+
+// lower makes ASCII letters small.
+func lower(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
 }

@@ -219,7 +219,8 @@ const (
 )
 
 // Matches tells how well id fits the pattern. FQDN and RFC 822 identities compare without regard to case and take a
-// leading * ("*.example.org", "*@example.org"); distinguished names compare attribute by attribute, and "*" matches any value.
+// leading * ("*.example.org", "*@example.org"); distinguished names compare attribute by attribute, in order, and "*" matches
+// any value.
 func (id Identity) Matches(pattern Identity) Match {
 	switch {
 	case pattern.IsAny():
@@ -233,7 +234,7 @@ func (id Identity) Matches(pattern Identity) Match {
 	case id.Type != IDFQDN && id.Type != IDRFC822Addr:
 		return MatchNone
 	}
-	have, want := strings.ToLower(id.Data), strings.ToLower(pattern.Data)
+	have, want := lower(id.Data), lower(pattern.Data)
 	if have == want {
 		return MatchPerfect
 	}
