@@ -6,6 +6,7 @@ import (
 	"encoding/asn1"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -84,6 +85,11 @@ func ParseCRL(der []byte) (*CRL, error) {
 
 // Issuer is the distinguished name of the CA.
 func (c *CRL) Issuer() string { return decodeDN(c.List.RawIssuer) }
+
+// Key tells CRLs of different issuers and scopes apart; the newest of one key replaces the others.
+func (c *CRL) Key() string {
+	return string(c.List.RawIssuer) + string(c.List.AuthorityKeyId) + strings.Join(c.scope.urls, " ") + fmt.Sprint(c.scope.onlyUser, c.scope.onlyC)
+}
 
 func (c *CRL) refuse(why Why, text string) *Refusal {
 	return &Refusal{Why: why, Text: fmt.Sprintf("the CRL of %q cannot be used: %s", c.Issuer(), text)}
