@@ -187,12 +187,13 @@ func (e *NoCredential) Unwrap() error { return e.Reason }
 
 // Choose finds the credential to authenticate with, and how to sign: it has to prove our identity (%any: any) and have a key
 // that we may use and whose signatures the peer understands. Among those, the ones go first that come from a CA that the
-// peer's CERTREQ names; a CERTREQ is a hint (RFC 7296 §3.7), so others follow. The order is otherwise that of the list.
+// peer's CERTREQ names; a CERTREQ is a hint (RFC 7296 §3.7), so others follow, and then raw keys. The order is otherwise that
+// of the list.
 //
 // hashes are those of the peer's SIGNATURE_HASH_ALGORITHMS, nil if it sent none. The error is *NoCredential.
 func Choose(list []*Credential, id Identity, requests []KeyHash, constraints sig.Constraints, hashes []uint16) (*Credential, sig.Use, error) {
 	ordered := slices.Clone(list)
-	slices.SortStableFunc(ordered, func(a, b *Credential) int { return order(b.requested(requests)) - order(a.requested(requests)) })
+	slices.SortStableFunc(ordered, func(a, b *Credential) int { return b.rank(requests) - a.rank(requests) })
 	failure := &NoCredential{ID: id}
 	for _, c := range ordered {
 		if !c.proves(id) {
@@ -210,8 +211,12 @@ func Choose(list []*Credential, id Identity, requests []KeyHash, constraints sig
 	return nil, sig.Use{}, failure
 }
 
-func order(first bool) int {
-	if first {
+// rank orders credentials: those of a CA that the peer asks for, then other certificates, then raw keys.
+func (c *Credential) rank(requests []KeyHash) int {
+	switch {
+	case c.requested(requests):
+		return 2
+	case c.Certificate != nil:
 		return 1
 	}
 	return 0

@@ -1,0 +1,333 @@
+// Package creds reads the directories beside swanctl.conf that hold certificates and keys, in the layout of strongSwan:
+//
+//	x509      certificates: ours, and those of peers     private, rsa, ecdsa, pkcs8   private keys
+//	x509ca    CAs that are trusted                       pkcs12                       keys with certificates and CAs
+//	x509crl   CRLs                                       pubkey                       raw public keys (RFC 7670)
+//
+// Files are PEM or DER. Every error names the file and says what would be right, and a broken file does not keep the others
+// from being loaded.
+package creds
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/goswan/goswan/crypto/secret"
+	"github.com/goswan/goswan/ike/auth"
+)
+
+// privateDirs are the directories with private keys.
+var privateDirs = []string{"private", "rsa", "ecdsa", "pkcs8"}
+
+// unusedDirs are strongSwan's directories whose contents have no use here.
+var unusedDirs = map[string]string{
+	"x509aa": "attribute certificates are not used", "x509ac": "attribute certificates are not used",
+	"x509ocsp": "an OCSP responder proves itself by a certificate of the CA that it speaks for",
+}
+
+// Loader reads the directories.
+type Loader struct {
+	// Dir is the directory of swanctl.conf.
+	Dir string
+	// Passphrases are those of the sections private*, rsa*, ecdsa*, pkcs8* and pkcs12* of `secrets`, by file: "private/gw.key"
+	// below Dir, or an absolute path.
+	Passphrases map[string]secret.Bytes
+}
+
+// Store is what the directories held. It is immutable.
+type Store struct {
+	Certificates []*auth.Certificate // of x509 and pkcs12
+	Authorities  []*auth.Certificate // of x509ca and pkcs12: trusted
+	CRLs         []*auth.CRL
+	PublicKeys   []*auth.PublicKey
+	// Credentials are the private keys with the certificate, or public key, of each.
+	Credentials []*auth.Credential
+
+	files map[string]contents
+}
+
+// contents is what one file holds.
+type contents struct {
+	certificates, authorities []*auth.Certificate
+	crl                       *auth.CRL
+	public                    *auth.PublicKey
+	key                       auth.PrivateKey
+	shared                    bool // with the store before
+}
+
+// Load reads everything. The problems are of single files, in their order, and the store has the rest. A file that is broken
+// now and was not in previous (which may be nil) is used as it was then.
+func (l Loader) Load(previous *Store) (*Store, []*Problem) {
+	s := &Store{files: map[string]contents{}}
+	var problems []*Problem
+	var order []string
+	for _, dir := range l.dirs() {
+		names, err := list(filepath.Join(l.Dir, dir.name))
+		if err != nil {
+			problems = append(problems, wrap(filepath.Join(l.Dir, dir.name), "", err))
+		}
+		for _, name := range names {
+			file := filepath.Join(l.Dir, dir.name, name)
+			got, p := dir.read(file, l.passphrase(dir.name, file))
+			if p != nil {
+				problems = append(problems, kept(previous, file, &got, p))
+			}
+			s.files[file] = got
+			order = append(order, file)
+		}
+	}
+	for name, why := range unusedDirs {
+		if names, _ := list(filepath.Join(l.Dir, name)); len(names) > 0 {
+			problems = append(problems, &Problem{File: filepath.Join(l.Dir, name), What: "is not read: " + why, Warning: true})
+		}
+	}
+	slices.SortStableFunc(problems, func(a, b *Problem) int { return strings.Compare(a.File, b.File) })
+	return s, append(problems, s.join(order)...)
+}
+
+// dir is a directory and what reads a file of it.
+type dir struct {
+	name string
+	read func(file string, passphrase func() (secret.Bytes, error)) (contents, *Problem)
+}
+
+func (l Loader) dirs() []dir {
+	all := []dir{{"x509", readX509}, {"x509ca", readCA}, {"x509crl", readCRL}, {"pubkey", readPublic}, {"pkcs12", readContainer}}
+	for _, name := range privateDirs {
+		all = append(all, dir{name, readPrivate})
+	}
+	return all
+}
+
+// list are the files of a directory in order. A directory that is not there has none.
+func list(dir string) (names []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~") {
+			continue // of editors and the file system
+		}
+		if info, err := os.Stat(filepath.Join(dir, name)); err == nil && info.IsDir() {
+			continue
+		}
+		names = append(names, name)
+	}
+	return names, err
+}
+
+// passphrase is what the configuration has for a file.
+func (l Loader) passphrase(dir, file string) func() (secret.Bytes, error) {
+	return func() (secret.Bytes, error) {
+		for _, name := range []string{file, filepath.Join(dir, filepath.Base(file))} {
+			if phrase, ok := l.Passphrases[name]; ok {
+				return phrase, nil
+			}
+		}
+		if dir == "pkcs12" {
+			return nil, nil // an empty passphrase is usual there
+		}
+		return nil, fmt.Errorf("it is %w, and there is no passphrase for it", ErrPassphrase)
+	}
+}
+
+// asProblem is an error of the readers.
+func asProblem(err error) *Problem {
+	var p *Problem
+	if err == nil || errors.As(err, &p) {
+		return p
+	}
+	return &Problem{What: err.Error(), Err: err}
+}
+
+func readX509(file string, _ func() (secret.Bytes, error)) (contents, *Problem) {
+	certificates, err := ReadCertificates(file)
+	return contents{certificates: certificates}, asProblem(err)
+}
+
+func readCA(file string, _ func() (secret.Bytes, error)) (contents, *Problem) {
+	certificates, err := ReadCertificates(file)
+	if err != nil {
+		return contents{}, asProblem(err)
+	}
+	for _, c := range certificates {
+		// A certificate that signed itself may be trusted without being a CA; it then proves its own holder.
+		if !c.IsCA() && !c.SelfIssued() {
+			return contents{}, problem(file, "certificates of hosts and users belong in x509", "%q is not a CA (basicConstraints)", c.Name())
+		}
+	}
+	return contents{authorities: certificates}, nil
+}
+
+func readCRL(file string, _ func() (secret.Bytes, error)) (contents, *Problem) {
+	crl, err := ReadCRL(file)
+	return contents{crl: crl}, asProblem(err)
+}
+
+func readPublic(file string, _ func() (secret.Bytes, error)) (contents, *Problem) {
+	key, err := ReadPublicKey(file)
+	return contents{public: key}, asProblem(err)
+}
+
+func readPrivate(file string, passphrase func() (secret.Bytes, error)) (contents, *Problem) {
+	key, err := ReadPrivateKey(file, passphrase)
+	if err != nil {
+		return contents{}, secretsFix(asProblem(err), file)
+	}
+	return contents{key: key}, CheckMode(file)
+}
+
+func readContainer(file string, passphrase func() (secret.Bytes, error)) (contents, *Problem) {
+	c, err := ReadPKCS12(file, passphrase)
+	if err != nil {
+		return contents{}, secretsFix(asProblem(err), file)
+	}
+	return contents{certificates: []*auth.Certificate{c.Certificate}, authorities: c.CAs, key: c.Key}, CheckMode(file)
+}
+
+// secretsFix tells where a passphrase is written.
+func secretsFix(p *Problem, file string) *Problem {
+	if errors.Is(p, ErrPassphrase) {
+		kind := filepath.Base(filepath.Dir(file))
+		p.Fix = fmt.Sprintf("write it into a section %s-%s of secrets in swanctl.conf, with file = %s and secret = \"…\"", kind, stem(file), filepath.Base(file))
+	}
+	return p
+}
+
+func stem(file string) string {
+	return strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+}
+
+// kept keeps what a broken file held before.
+func kept(previous *Store, file string, got *contents, p *Problem) *Problem {
+	if p.Warning || previous == nil {
+		return p
+	}
+	if old, ok := previous.files[file]; ok {
+		*got = old
+		got.shared = true
+		p.Fix = strings.TrimPrefix(p.Fix+"; until then what was loaded before is used", "; ")
+	}
+	return p
+}
+
+// join puts the files together, and keys with their certificates.
+func (s *Store) join(order []string) (problems []*Problem) {
+	for _, file := range order {
+		c := s.files[file]
+		s.Certificates = append(s.Certificates, c.certificates...)
+		s.Authorities = append(s.Authorities, c.authorities...)
+		if c.crl != nil {
+			s.CRLs = append(s.CRLs, c.crl)
+		}
+		if c.public != nil {
+			s.PublicKeys = append(s.PublicKeys, c.public)
+		}
+	}
+	for _, file := range order {
+		if key := s.files[file].key; key.Valid() {
+			if p := s.pair(file, key); p != nil {
+				problems = append(problems, p)
+			}
+		}
+	}
+	return problems
+}
+
+// pair finds what belongs to a private key: every certificate with its public key, and the public key in pubkey.
+func (s *Store) pair(file string, key auth.PrivateKey) *Problem {
+	spki, err := auth.MarshalPublicKey(key.Public())
+	if err != nil {
+		return wrap(file, "", err)
+	}
+	before := len(s.Credentials)
+	for _, c := range slices.Concat(s.Certificates, s.Authorities) {
+		if bytes.Equal(c.X509.RawSubjectPublicKeyInfo, spki) && !s.has(c) {
+			credential := &auth.Credential{Certificate: c, Key: key, Source: file}
+			s.Credentials = append(s.Credentials, credential.CompleteChain(slices.Concat(s.Authorities, s.Certificates)))
+		}
+	}
+	for _, public := range s.PublicKeys {
+		if bytes.Equal(public.SPKI, spki) {
+			s.Credentials = append(s.Credentials, &auth.Credential{Raw: public, Key: key, Source: file})
+		}
+	}
+	if len(s.Credentials) == before {
+		return &Problem{File: file, What: "no certificate in x509 and no key in pubkey belongs to this private key", Fix: "put its certificate into x509", Warning: true}
+	}
+	return nil
+}
+
+// has tells whether there is a credential with the certificate already: the same key may lie in two files.
+func (s *Store) has(c *auth.Certificate) bool {
+	return slices.ContainsFunc(s.Credentials, func(other *auth.Credential) bool { return c.Equal(other.Certificate) })
+}
+
+// Trust is what certificates are judged by: the CAs of the store, and those of the configuration. Where both have a CA, its
+// URIs are added.
+func (s *Store) Trust(configured ...auth.Authority) *auth.Trust {
+	all := slices.Clone(configured)
+	for _, ca := range s.Authorities {
+		if !slices.ContainsFunc(all, func(a auth.Authority) bool { return ca.Equal(a.Certificate) }) {
+			all = append(all, auth.Authority{Certificate: ca})
+		}
+	}
+	var helpers []*auth.Certificate
+	for _, c := range s.Certificates {
+		if c.IsCA() {
+			helpers = append(helpers, c)
+		}
+	}
+	return auth.NewTrust(all, helpers)
+}
+
+// Credentials of a certificate: those whose certificate is in the list; for `certs` of a section local.
+func (s *Store) CredentialsFor(certificates []*auth.Certificate) (all []*auth.Credential) {
+	for _, c := range s.Credentials {
+		if c.Certificate != nil && slices.ContainsFunc(certificates, c.Certificate.Equal) {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// Wipe overwrites the private keys, as far as they can be, but for those that a store loaded after this one goes on using; nil:
+// there is none.
+func (s *Store) Wipe(successor *Store) {
+	for file, c := range s.files {
+		if successor == nil || !successor.files[file].shared {
+			c.key.Wipe()
+		}
+	}
+}
+
+// Certificate reads the file that a setting `certs` or `cacerts` names: a path, or a name in a directory of Dir, x509 or
+// x509ca. The error is a *Problem.
+func (l Loader) Certificate(dir, name string) (*auth.Certificate, error) {
+	file := name
+	if !filepath.IsAbs(name) {
+		file = filepath.Join(l.Dir, dir, name)
+	}
+	all, err := ReadCertificates(file)
+	if err != nil {
+		return nil, err
+	}
+	return all[0], nil
+}
+
+// PublicKey reads the file that a setting `pubkeys` names: a path, or a name in the directory pubkey. The error is a *Problem.
+func (l Loader) PublicKey(name string) (*auth.PublicKey, error) {
+	file := name
+	if !filepath.IsAbs(name) {
+		file = filepath.Join(l.Dir, "pubkey", name)
+	}
+	return ReadPublicKey(file)
+}
