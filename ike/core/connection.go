@@ -1,9 +1,11 @@
 package core
 
 import (
+	"crypto/x509"
 	"time"
 
 	"github.com/goswan/goswan/crypto/secret"
+	"github.com/goswan/goswan/crypto/sig"
 	"github.com/goswan/goswan/crypto/suite"
 	"github.com/goswan/goswan/esp"
 	"github.com/goswan/goswan/esp/spd"
@@ -15,6 +17,29 @@ type Catalog struct {
 	Connections []*Connection
 	Secrets     []*Secret
 	Pools       []*Pool
+	// Credentials are what signatures are made and judged with; nil is none.
+	Credentials *Credentials
+}
+
+// Credentials are our own private keys with their certificates, and what a peer's certificate is judged by. Immutable once
+// published.
+type Credentials struct {
+	Own   []*auth.Credential
+	Trust *auth.Trust // nil trusts nobody
+	CRLs  []*auth.CRL
+}
+
+var noCredentials = &Credentials{Trust: auth.NewTrust(nil, nil)}
+
+// Proofs are the credentials of the catalog, never nil and always with a Trust.
+func (c *Catalog) Proofs() *Credentials {
+	switch {
+	case c.Credentials == nil:
+		return noCredentials
+	case c.Credentials.Trust == nil:
+		return &Credentials{Own: c.Credentials.Own, Trust: noCredentials.Trust, CRLs: c.Credentials.CRLs}
+	}
+	return c.Credentials
 }
 
 // Connection finds a connection by name.
@@ -46,6 +71,8 @@ type Connection struct {
 	DPDTimeout    time.Duration // IKEv1
 	Fragmentation Fragmentation
 	Childless     Childless
+	SendCert      SendCert
+	NoCertReq     bool // send_certreq = no
 	KeyingTries   int // 0: without end
 	Unique        Unique
 	ReauthTime    time.Duration
@@ -104,20 +131,53 @@ const (
 	UniqueReplace
 )
 
+// SendCert is whether our certificates go to the peer, as `send_cert` says.
+type SendCert uint8
+
+// The values of `send_cert`; the zero value is the default, ifasked.
+const (
+	SendCertIfAsked SendCert = iota
+	SendCertAlways
+	SendCertNever
+)
+
 // AuthMethod is how one side proves who it is.
 type AuthMethod string
 
-// The authentication methods of this version; others are a configuration error that says so.
+// The authentication methods of this version; others are a configuration error that says so. Any is what a peer may do as it
+// likes; for our own side it is a signature.
 const (
-	AuthPSK AuthMethod = "psk"
+	AuthPSK    AuthMethod = "psk"
+	AuthPubkey AuthMethod = "pubkey"
+	AuthAny    AuthMethod = "any"
 )
+
+// Takes tells whether a side with this method may prove itself with another one.
+func (m AuthMethod) Takes(other AuthMethod) bool { return m == other || m == AuthAny }
+
+// Signs tells whether our own side makes a signature.
+func (m AuthMethod) Signs() bool { return m != AuthPSK }
 
 // Auth is one authentication round of one side (`local*`, `remote*`).
 type Auth struct {
 	Round  int
 	Method AuthMethod
-	// ID is what we are, or what the peer must be (a pattern; the zero value is %any). A zero local ID is our address.
-	ID     auth.Identity
+	// ID is what we are, or what the peer must be (a pattern; the zero value is %any). A zero local ID is our certificate's
+	// subject, or our address.
+	ID auth.Identity
+	// Certs are the certificates to prove ourselves with, or the only ones that the peer may have. PublicKeys likewise, for raw
+	// keys (RFC 7670).
+	Certs      []*auth.Certificate
+	PublicKeys []*auth.PublicKey
+	// Of the peer's chain: CACerts are the CAs one of which it has to lead through, CAID is one's name, Policies are OIDs that
+	// have to hold.
+	CACerts  []*auth.Certificate
+	CAID     auth.Identity
+	Policies []x509.OID
+	// Constraints rule keys and signatures, Revocation how certain it must be that no certificate is revoked.
+	Constraints sig.Constraints
+	Revocation  auth.Revocation
+
 	Source Position
 	// IDSource is where `id` stands, or Source.
 	IDSource Position

@@ -59,6 +59,8 @@ type Environment struct {
 	Reqid func() uint32
 	// Catalog is the current configuration; a responder selects its connection and its secrets from it.
 	Catalog func() *Catalog
+	// Evidence is what was learned about the revocation of certificates beside the CRLs of the Catalog; nil is nothing.
+	Evidence func(now time.Time) auth.Evidence
 	// FirstContact tells whether no other established IKE SA between these identities exists (RFC 7296 §2.4); nil is true.
 	FirstContact func(local, remote auth.Identity) bool
 	// Resolve gives the known addresses of a host name in local_addrs or remote_addrs, without waiting; nil knows none.
