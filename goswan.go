@@ -34,6 +34,7 @@ import (
 	"github.com/goswan/goswan/ike"
 	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/ike/fetch"
 	"github.com/goswan/goswan/tun"
 	"github.com/goswan/goswan/tun/route"
 	"go.uber.org/zap"
@@ -88,6 +89,7 @@ type Endpoint struct {
 	updown    *updown
 	mtu       tunnelMTU
 	keys      *keyLog // nil: none
+	library   fetch.Client
 
 	loading     sync.Mutex // held while the catalog is being replaced
 	running     bool       // Run acts on the catalog; guarded by loading
@@ -186,6 +188,7 @@ func (e *Endpoint) assemble(c Config) {
 			UniqueID:     func() uint32 { return e.serial.Add(1) },
 			Reqid:        func() uint32 { return e.reqid.Add(1) },
 			Catalog:      e.catalog.Load,
+			Evidence:     e.library.Evidence,
 			FirstContact: func(local, remote auth.Identity) bool { return e.ike.FirstContact(local, remote) },
 			Resolve:      e.names.lookup,
 			LastInbound:  e.lastInbound,
@@ -193,7 +196,7 @@ func (e *Endpoint) assemble(c Config) {
 			Settings:     settings,
 			KeyLog:       e.keys != nil,
 		},
-		Network: e.transport, DataPath: dataPath{e}, Limits: c.Limits, Watch: e.watch, Log: e.log,
+		Network: e.transport, DataPath: dataPath{e}, Limits: c.Limits, Library: &e.library, Watch: e.watch, Log: e.log,
 	})
 }
 

@@ -5,6 +5,8 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
+	"crypto/sha1"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,6 +54,22 @@ func (k PrivateKey) Valid() bool { return k.signer != nil }
 
 // Public is the public key.
 func (k PrivateKey) Public() crypto.PublicKey { return k.signer.Public() }
+
+// SameAs tells whether two private keys have the same public key.
+func (k PrivateKey) SameAs(o PrivateKey) bool {
+	public, ok := k.Public().(interface{ Equal(crypto.PublicKey) bool })
+	return ok && public.Equal(o.Public())
+}
+
+// ID is the SHA-1 of the subjectPublicKey, by which strongSwan's tools name a key, in hexadecimal.
+func (k PrivateKey) ID() string {
+	spki, err := MarshalPublicKey(k.Public())
+	if err != nil {
+		return ""
+	}
+	sum := sha1.Sum(keyOctets(spki))
+	return hex.EncodeToString(sum[:])
+}
 
 // Signer gives the key to who has to write it to a file or sign a certificate with it.
 func (k PrivateKey) Signer() crypto.Signer { return k.signer }

@@ -17,29 +17,9 @@ type Catalog struct {
 	Connections []*Connection
 	Secrets     []*Secret
 	Pools       []*Pool
+	Authorities []*Authority
 	// Credentials are what signatures are made and judged with; nil is none.
 	Credentials *Credentials
-}
-
-// Credentials are our own private keys with their certificates, and what a peer's certificate is judged by. Immutable once
-// published.
-type Credentials struct {
-	Own   []*auth.Credential
-	Trust *auth.Trust // nil trusts nobody
-	CRLs  []*auth.CRL
-}
-
-var noCredentials = &Credentials{Trust: auth.NewTrust(nil, nil)}
-
-// Proofs are the credentials of the catalog, never nil and always with a Trust.
-func (c *Catalog) Proofs() *Credentials {
-	switch {
-	case c.Credentials == nil:
-		return noCredentials
-	case c.Credentials.Trust == nil:
-		return &Credentials{Own: c.Credentials.Own, Trust: noCredentials.Trust, CRLs: c.Credentials.CRLs}
-	}
-	return c.Credentials
 }
 
 // Connection finds a connection by name.
@@ -50,6 +30,45 @@ func (c *Catalog) Connection(name string) *Connection {
 		}
 	}
 	return nil
+}
+
+// Authority is one section of `authorities`: a CA that is trusted, and where revocation is asked for beside the places that its
+// certificates name.
+type Authority struct {
+	Name              string
+	Certificate       *auth.Certificate
+	CRLURIs, OCSPURIs []string
+	CertURIBase       string // for Hash and URL (RFC 7296 §3.6)
+	Source            Position
+}
+
+// Credentials are our own private keys with their certificates, and what a peer's certificate is judged by. Immutable once
+// published.
+type Credentials struct {
+	Certificates []*auth.Certificate // ours, those of peers, and CAs that are not trusted by themselves
+	Authorities  []*auth.Certificate // CAs that are trusted; those of Catalog.Authorities are not among them
+	CRLs         []*auth.CRL
+	PublicKeys   []*auth.PublicKey
+	Keys         []auth.PrivateKey
+
+	// Own are the keys with their certificates, or public keys, and Trust is made of all CAs.
+	Own   []*auth.Credential
+	Trust *auth.Trust // nil trusts nobody
+}
+
+var noCredentials = &Credentials{Trust: auth.NewTrust(nil, nil)}
+
+// Proofs are the credentials of the catalog, never nil and always with a Trust.
+func (c *Catalog) Proofs() *Credentials {
+	switch {
+	case c.Credentials == nil:
+		return noCredentials
+	case c.Credentials.Trust == nil:
+		filled := *c.Credentials
+		filled.Trust = noCredentials.Trust
+		return &filled
+	}
+	return c.Credentials
 }
 
 // Connection is one `connections.<name>` section of swanctl.conf, checked and with the defaults filled in.
@@ -73,7 +92,7 @@ type Connection struct {
 	Childless     Childless
 	SendCert      SendCert
 	NoCertReq     bool // send_certreq = no
-	KeyingTries   int // 0: without end
+	KeyingTries   int  // 0: without end
 	Unique        Unique
 	ReauthTime    time.Duration
 	RekeyTime     time.Duration
