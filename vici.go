@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/goswan/goswan/config"
+	"github.com/goswan/goswan/config/creds"
 	"github.com/goswan/goswan/config/settings"
 	"github.com/goswan/goswan/ike/core"
 	"github.com/goswan/goswan/vici"
@@ -225,7 +226,10 @@ func (d *viciDaemon) UnloadShared(id string) error {
 }
 
 func (d *viciDaemon) ClearCredentials() error {
-	d.e.change(func(c *core.Catalog) { c.Secrets = nil })
+	d.e.change(func(c *core.Catalog) {
+		c.Secrets = nil
+		c.Credentials = creds.Join(core.Credentials{}, c.Authorities)
+	})
 	return nil
 }
 

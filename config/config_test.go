@@ -429,7 +429,11 @@ func TestLab(t *testing.T) {
 		t.Fatalf("no scenarios: %v", err)
 	}
 	for _, file := range files {
-		load := func(path string) ([]Warning, error) { _, w, err := Load(path); return w, err }
+		// Certificates and keys are made by the lab.
+		load := func(path string) ([]Warning, error) {
+			_, w, err := Loader{ConnectionsOnly: true}.Load(path)
+			return w, err
+		}
 		if filepath.Base(file) == "strongswan.conf" {
 			load = func(path string) ([]Warning, error) { _, w, err := LoadStrongswan(path); return w, err }
 		}

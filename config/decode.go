@@ -145,7 +145,7 @@ func (t table[T]) read(d *decoder, into *T, s *settings.Section, where at) {
 // oneValue refuses what looks like several settings on one line: a value goes on to the end of the line.
 func oneValue(v settings.Value) error {
 	before, after, found := strings.Cut(v.Text, ";")
-	if !found || v.IsList || isSecret(v.Key) || isCommand(v.Key) {
+	if !found || v.IsList || isSecret(v.Key) || isCommand(v.Key) || isContent(v.Text) {
 		return nil
 	}
 	if name, _, more := strings.Cut(after, "="); more || strings.TrimSpace(name) == "" {

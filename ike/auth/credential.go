@@ -167,7 +167,7 @@ func (c *Credential) CompleteChain(known []*Certificate) *Credential {
 	c.Chain = nil
 	for last := c.Certificate; len(c.Chain) < MaxChain-1 && !last.SelfIssued(); {
 		i := slices.IndexFunc(known, func(p *Certificate) bool {
-			return !p.in(c.Chain) && checkIssued(last, p, len(c.Chain)) == nil && string(p.X509.RawSubject) == string(last.X509.RawIssuer)
+			return string(p.X509.RawSubject) == string(last.X509.RawIssuer) && !p.in(c.Chain) && checkIssued(last, p, len(c.Chain)) == nil
 		})
 		if i < 0 {
 			break

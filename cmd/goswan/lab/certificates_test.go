@@ -36,7 +36,9 @@ func TestCertificates(t *testing.T) {
 }
 
 // hosts are both ends with the names in their certificates.
-func (n *Net) hosts() map[string]*Host { return map[string]*Host{"left.example": n.Left, "right.example": n.Right} }
+func (n *Net) hosts() map[string]*Host {
+	return map[string]*Host{"left.example": n.Left, "right.example": n.Right}
+}
 
 // other is the name at the other end.
 func other(name string) string {
