@@ -18,7 +18,7 @@ FUZZTIME ?= 5s
 # How long the soak loads the tunnel.
 SOAK ?= 10m
 
-# Flags of the benchmark: --rounds N, --seconds N, --only NAMES, --json; --help explains them.
+# Flags of `goswan bench tunnel`: --rounds N, --seconds N, --only NAMES, --json FILE; --help explains them.
 BENCHFLAGS ?=
 
 .DEFAULT_GOAL := help
@@ -69,7 +69,7 @@ soak: tools
 # The machine should do nothing else meanwhile.
 bench-tunnel: LAB_PACKAGES += iperf3
 bench-tunnel: tools
-	@$(GO) run ./bench/tunnel $(BENCHFLAGS)
+	@CGO_ENABLED=0 $(GO) run -trimpath ./cmd/goswan bench tunnel --goals $(BENCHFLAGS)
 
 # Installs only where something is missing. A daemon that comes with a package is not left running: the lab needs programs.
 tools:

@@ -102,7 +102,8 @@ func TestWhyANegotiationFailed(t *testing.T) {
 				"compare the identities (swanctl.conf:9) and the secret \"ike-site\" (swanctl.conf:25) with the peer's"},
 		"another IKE proposal": {func(_, s *text) { s.proposals = "aes128-sha256-ecp256" }, core.NoProposalChosen,
 			"phase 1 IKE_SA_INIT: NO_PROPOSAL_CHOSEN: the peer refused with NO_PROPOSAL_CHOSEN; " +
-				"offered IKE:AES_GCM_16_256/PRF_HMAC_SHA2_384/CURVE_25519; compare `proposals` of connection \"site\" (swanctl.conf:6) with the peer's"},
+				"offered IKE:AES_GCM_16_256/PRF_HMAC_SHA2_384/CURVE_25519; compare `proposals` of connection \"site\" (swanctl.conf:6) with the peer's: " +
+				"it takes none of these, or has nothing for our address; `goswan explain site PROPOSAL` tells what the peer's would need"},
 		"other selectors": {func(_, s *text) { s.localTS = "10.77.0.0/16" }, core.TSUnacceptable,
 			"phase 2 IKE_AUTH: TS_UNACCEPTABLE: the peer refused with TS_UNACCEPTABLE; " +
 				"offered 10.1.0.0/16 === 10.2.0.0/16; compare `local_ts` and `remote_ts` of child \"net\" (swanctl.conf:15) with the peer's"},

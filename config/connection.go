@@ -184,13 +184,15 @@ func readIKEProposals(c *conn, v settings.Value) (err error) {
 	return err
 }
 
-// readProposals reads a list of proposals. It warns of old algorithms; any other error leaves the list empty.
+// readProposals reads a list of proposals. It warns of old algorithms and of additional key exchanges that are left out; any
+// other error leaves the list empty.
 func readProposals(p suite.Protocol, v settings.Value) ([]suite.Proposal, error) {
 	items := v.Items()
 	if len(items) == 0 {
 		return suite.Default(p), nil
 	}
-	all, err := suite.Parse(p, strings.Join(items, ","))
+	text := strings.Join(items, ",")
+	all, err := suite.Parse(p, text)
 	if e, ok := err.(*suite.ParseError); ok && e.Suggest != "" {
 		fix := "try " + e.Suggest
 		e.Suggest = ""
@@ -199,18 +201,30 @@ func readProposals(p suite.Protocol, v settings.Value) ([]suite.Proposal, error)
 	if err != nil {
 		return nil, err
 	}
-	var old []string
+	var old, what, fix []string
 	for _, proposal := range all {
 		for _, t := range proposal.Legacy() {
-			if !slices.Contains(old, t.String()) {
-				old = append(old, t.String())
+			_, why := t.Status()
+			if reason := fmt.Sprintf("%s (%s)", t, why); !slices.Contains(old, reason) {
+				old = append(old, reason)
 			}
 		}
 	}
 	if old != nil {
-		return all, warning("use them only with a peer that can do nothing better", "weak by today's measure: %s", strings.Join(old, ", "))
+		what, fix = append(what, "weak by today's measure: "+strings.Join(old, ", ")), append(fix, "use them only with a peer that can do nothing better")
 	}
-	return all, nil
+	if forgone := suite.Forgone(text); forgone != nil {
+		var words []string
+		for _, t := range forgone {
+			words = append(words, t.Keyword())
+		}
+		what = append(what, "goswan cannot do additional key exchanges (RFC 9370) yet, and does without "+strings.Join(words, ", ")+", which is optional here")
+		fix = append(fix, "write the proposal without them if that is what you mean")
+	}
+	if what == nil {
+		return all, nil
+	}
+	return all, warning(strings.Join(fix, "; "), "%s", strings.Join(what, "; "))
 }
 
 func readVIPs(c *conn, v settings.Value) error {

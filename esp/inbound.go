@@ -27,8 +27,10 @@ type Inbound struct {
 
 	start, icvLen   int // start: of what is encrypted, behind header and IV
 	extended, apart bool
+	implicit        bool // the IV is the number and not in the packet
 	aad             [12]byte
-	advanced        bool // a new highest number came since Begin
+	ivRoom          [8]byte // for an implicit IV
+	advanced        bool    // a new highest number came since Begin
 	admitted        packet.Flow
 	movedTo         netip.AddrPort // the last address that PeerMoved told of, and when
 	movedAt         time.Time
@@ -47,7 +49,7 @@ func NewInbound(p Params) (*Inbound, error) {
 	in := &Inbound{
 		params: p.withoutKeys(), cipher: c, window: *replay.New(p.Window, p.Suite.ESN, p.Sequence),
 		start: headerLen + c.IVLen(), icvLen: c.ICVLen(), extended: p.Suite.ESN, apart: p.Suite.IntegKeyLen() != 0,
-		tally: newTally(&p),
+		implicit: p.Suite.Encr.Implicit, tally: newTally(&p),
 	}
 	binary.BigEndian.PutUint32(in.aad[:], uint32(p.SPI))
 	in.path.Store(&path{local: p.Local, remote: p.Remote})
@@ -102,7 +104,11 @@ func (in *Inbound) Open(dst, d []byte) (n int, next uint8, r Reason) {
 		return 0, 0, Replay
 	}
 	aad, trail := associated(&in.aad, d, seq, in.extended, in.apart)
-	n, err := in.cipher.Open(dst, d[headerLen:in.start], d[in.start:], aad, trail)
+	iv := d[headerLen:in.start]
+	if in.implicit {
+		iv = implicitIV(&in.ivRoom, seq)
+	}
+	n, err := in.cipher.Open(dst, iv, d[in.start:], aad, trail)
 	switch err {
 	case nil:
 	case suite.ErrLength:

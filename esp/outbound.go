@@ -51,10 +51,12 @@ type Outbound struct {
 	start, icvLen, align  int    // start: of what is encrypted, behind header and IV; align: a power of two
 	spi                   uint64 // in the upper half, as in the header
 	extended, apart, full bool   // 64-bit numbers; encryption and integrity are two algorithms; full: the numbers are used up
+	implicit              bool   // the IV is the number and not in the packet
 	tally
-	aad   [12]byte  // SPI, high half, low half
-	bound *path     // the one that Begin found
-	asked time.Time // when PathDue was last said
+	aad    [12]byte  // SPI, high half, low half
+	ivRoom [8]byte   // for an implicit IV
+	bound  *path     // the one that Begin found
+	asked  time.Time // when PathDue was last said
 
 	tosMask uint8 // the bits of the inner TOS that are copied; does not change
 }
@@ -73,7 +75,7 @@ func NewOutbound(p Params) (*Outbound, error) {
 		start: headerLen + c.IVLen(), icvLen: c.ICVLen(), spi: uint64(p.SPI) << 32,
 		// "…the Pad Length and Next Header fields must be right aligned within a 4-byte word"  RFC 4303 §2.4
 		align: max(c.Align(), 4), extended: p.Suite.ESN, apart: p.Suite.IntegKeyLen() != 0,
-		tally: newTally(&p), tosMask: p.tosMask(),
+		implicit: p.Suite.Encr.Implicit, tally: newTally(&p), tosMask: p.tosMask(),
 	}
 	if o.align > maxAlign || o.align&(o.align-1) != 0 {
 		return nil, fmt.Errorf("esp: SPI %08x: a cipher with blocks of %d octets", uint32(p.SPI), o.align)
@@ -166,8 +168,7 @@ func (o *Outbound) Seal(t *packet.Train, buf []byte, off, n int, next uint8) Rea
 	saved := *behind
 	trailer(behind, plain-n, next)
 	binary.BigEndian.PutUint64(d, o.spi|uint64(uint32(o.seq)))
-	iv := d[headerLen:o.start]
-	o.fillIV(iv)
+	iv := o.iv(d[headerLen:o.start])
 	aad, trail := o.associated(d)
 	o.cipher.Seal(d[o.start:], iv, buf[off:off+plain], aad, trail)
 	*behind = saved
@@ -182,16 +183,25 @@ func trailer(b *[trailerRoom]byte, n int, next uint8) {
 	b[pad%trailerRoom], b[(pad+1)%trailerRoom] = uint8(pad), next
 }
 
-// fillIV makes the IV of the packet with the number o.seq.
-func (o *Outbound) fillIV(iv []byte) {
+// iv makes the IV of the packet with the number o.seq, in the packet if it is to be there.
+func (o *Outbound) iv(place []byte) []byte {
 	switch {
 	case o.ivRandom != nil:
 		// "The IV MUST be chosen at random, and MUST be unpredictable."  RFC 3602 §3
-		_, _ = o.ivRandom.Read(iv) // never fails
-	case len(iv) == 8:
+		_, _ = o.ivRandom.Read(place) // never fails
+	case len(place) == 8:
 		// "For a given key, the IV MUST NOT repeat."  RFC 4106 §3.1. The sequence number never does.
-		binary.BigEndian.PutUint64(iv, o.seq)
+		binary.BigEndian.PutUint64(place, o.seq)
+	case o.implicit:
+		return implicitIV(&o.ivRoom, o.seq)
 	}
+	return place
+}
+
+// implicitIV is the IV that a packet's number is: the extended one, of 64 bits, or four octets of zeros and the short one. RFC 8750 §4
+func implicitIV(room *[8]byte, seq uint64) []byte {
+	binary.BigEndian.PutUint64(room[:], seq)
+	return room[:]
 }
 
 // associated is what the ICV covers before and behind the packet d.

@@ -1,5 +1,3 @@
-//go:build linux
-
 package inside
 
 import (
@@ -7,6 +5,7 @@ import (
 	"crypto/cipher"
 	"time"
 
+	"github.com/goswan/goswan/bench/clock"
 	"github.com/goswan/goswan/crypto/aesgcm"
 	"github.com/goswan/goswan/crypto/secret"
 )
@@ -39,7 +38,7 @@ func sealLap(c cipher.AEAD) lap {
 	plain, out := make([]byte, large), make([]byte, large+c.Overhead())
 	nonce, aad := make([]byte, c.NonceSize()), make([]byte, 8)
 	return func() (int, time.Duration) {
-		return cipherCalls, timed(func() {
+		return cipherCalls, clock.Timed(func() {
 			for range cipherCalls {
 				c.Seal(out[:0], nonce, plain, aad)
 			}
@@ -51,7 +50,7 @@ func openLap(c cipher.AEAD) lap {
 	nonce, aad, out := make([]byte, c.NonceSize()), make([]byte, 8), make([]byte, large)
 	sealed := c.Seal(nil, nonce, out, aad)
 	return func() (int, time.Duration) {
-		return cipherCalls, timed(func() {
+		return cipherCalls, clock.Timed(func() {
 			for range cipherCalls {
 				if _, err := c.Open(out[:0], nonce, sealed, aad); err != nil {
 					panic("inside: what was sealed does not open: " + err.Error())

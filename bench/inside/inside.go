@@ -1,5 +1,3 @@
-//go:build linux
-
 package inside
 
 import (
@@ -8,19 +6,19 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/goswan/goswan/bench/report"
 )
 
 // The figures.
-const (
-	SealSpeed = "AES-128-GCM Seal of 1420 octets, one core, GB/s"
-	OpenSpeed = "AES-128-GCM Open of 1420 octets, one core, GB/s"
-	Seal1420  = "Seal of a packet of 1420 octets, ns"
-	Open1420  = "Open of a packet of 1420 octets, ns"
-	Seal64    = "Seal of a packet of 64 octets, ns"
-	Open64    = "Open of a packet of 64 octets, ns"
-	PathSuper = "engine out and in, one core, TCP super-packets of 44 × 1420 octets, Gbit/s"
-	PathSmall = "engine out and in, one core, single packets of 64 octets, kpps"
+var (
+	SealSpeed = report.Figure{Name: "AES-128-GCM Seal of 1420 octets, one core", Unit: "GB/s", Better: report.More}
+	OpenSpeed = report.Figure{Name: "AES-128-GCM Open of 1420 octets, one core", Unit: "GB/s", Better: report.More}
+	Seal1420  = report.Figure{Name: "Seal of a packet of 1420 octets", Unit: "ns", Better: report.Less}
+	Open1420  = report.Figure{Name: "Open of a packet of 1420 octets", Unit: "ns", Better: report.Less}
+	Seal64    = report.Figure{Name: "Seal of a packet of 64 octets", Unit: "ns", Better: report.Less}
+	Open64    = report.Figure{Name: "Open of a packet of 64 octets", Unit: "ns", Better: report.Less}
+	PathSuper = report.Figure{Name: "engine out and in, one core, TCP super-packets of 44 × 1420 octets", Unit: "Gbit/s", Better: report.More}
+	PathSmall = report.Figure{Name: "engine out and in, one core, single packets of 64 octets", Unit: "kpps", Better: report.More}
 )
 
 // The subjects.
@@ -35,7 +33,7 @@ const (
 
 // Figure is a figure and the subjects it is measured of.
 type Figure struct {
-	Name     string
+	report.Figure
 	Subjects []string
 }
 
@@ -49,8 +47,9 @@ var Figures = []Figure{
 
 // Result is one value of one subject.
 type Result struct {
-	Subject, Figure string
-	Value           float64
+	Subject string
+	Figure  report.Figure
+	Value   float64
 }
 
 // lap does some work once, and tells how many packets it was and how long that part of it took that counts.
@@ -66,7 +65,7 @@ type comparison struct {
 // Bench is everything to be measured, made ready. It is for one goroutine.
 type Bench struct {
 	comparisons []comparison
-	paths       []*path
+	paths       []*Path
 }
 
 // New makes ready what is measured: keys, SAs and engines.
@@ -84,14 +83,14 @@ func New() (*Bench, error) {
 func (b *Bench) Close() error {
 	var errs []error
 	for _, p := range b.paths {
-		errs = append(errs, p.close())
+		errs = append(errs, p.Close())
 	}
 	return errors.Join(errs...)
 }
 
 // add adds a comparison; what its figure is called tells the subjects.
-func (b *Bench) add(figure string, value func(float64) float64, laps ...lap) {
-	i := slices.IndexFunc(Figures, func(f Figure) bool { return f.Name == figure })
+func (b *Bench) add(figure report.Figure, value func(float64) float64, laps ...lap) {
+	i := slices.IndexFunc(Figures, func(f Figure) bool { return f.Figure == figure })
 	b.comparisons = append(b.comparisons, comparison{Figures[i], laps, value})
 }
 
@@ -106,7 +105,7 @@ func (b *Bench) Round(d time.Duration) (results []Result) {
 	defer runtime.UnlockOSThread()
 	for _, c := range b.comparisons {
 		for i, perPacket := range interleave(c.laps, d/time.Duration(len(b.comparisons))) {
-			results = append(results, Result{c.Subjects[i], c.Name, c.value(perPacket)})
+			results = append(results, Result{c.Subjects[i], c.Figure.Figure, c.value(perPacket)})
 		}
 	}
 	return results
@@ -148,20 +147,4 @@ func oneTurn(l lap) float64 {
 		spent += max(took, 1) // a clock that stands still ends the turn too
 	}
 	return float64(spent) / float64(packets)
-}
-
-// cpuTime is the CPU time of the calling thread, to which the goroutine has to be locked.
-func cpuTime() time.Duration {
-	var t unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
-		panic("inside: the thread's clock: " + err.Error()) // Linux has it since 2.6.12
-	}
-	return time.Duration(t.Nano())
-}
-
-// timed is the CPU time that f takes.
-func timed(f func()) time.Duration {
-	start := cpuTime()
-	f()
-	return cpuTime() - start
 }

@@ -1,5 +1,3 @@
-//go:build linux
-
 package inside
 
 import (
@@ -21,7 +19,7 @@ func TestRound(t *testing.T) {
 	}
 	for _, f := range Figures {
 		for _, subject := range f.Subjects {
-			i := slices.IndexFunc(results, func(r Result) bool { return r.Figure == f.Name && r.Subject == subject })
+			i := slices.IndexFunc(results, func(r Result) bool { return r.Figure == f.Figure && r.Subject == subject })
 			if i < 0 {
 				t.Errorf("%s has no %s", subject, f.Name)
 			} else if v := results[i].Value; !(v > 0) || math.IsInf(v, 0) {
@@ -56,12 +54,12 @@ func TestLapsAllocateNothing(t *testing.T) {
 	if err := b.addPackets(); err != nil {
 		t.Fatal(err)
 	}
-	p, err := newPath(3, 2)
+	p, err := NewPath(PathConfig{SAs: 3, Flows: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := p.close(); err != nil {
+		if err := p.Close(); err != nil {
 			t.Error(err)
 		}
 	}()

@@ -1,5 +1,3 @@
-//go:build linux
-
 package inside
 
 import (
@@ -9,6 +7,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/goswan/goswan/bench/clock"
+	"github.com/goswan/goswan/bench/report"
 	"github.com/goswan/goswan/crypto/aesgcm"
 	"github.com/goswan/goswan/crypto/secret"
 	"github.com/goswan/goswan/esp"
@@ -56,7 +56,7 @@ type pair struct {
 // addPackets compares what the engine does for a packet with the cipher's part of it.
 func (b *Bench) addPackets() error {
 	for _, x := range []struct {
-		seal, open          string
+		seal, open          report.Figure
 		size, count, stride int
 	}{
 		// The packets of a super-packet lie as segmentation lays them: each header over the payload before.
@@ -130,7 +130,7 @@ func (p *pair) packets() int { return trains * p.count }
 
 // sealWhole fills the trains as the engine does, look-up and framing included.
 func (p *pair) sealWhole() (int, time.Duration) {
-	return p.packets(), timed(func() {
+	return p.packets(), clock.Timed(func() {
 		for _, t := range p.trains {
 			p.fill(t)
 		}
@@ -166,7 +166,7 @@ func (p *pair) fill(t *packet.Train) {
 
 // sealBare seals the same octets to the same places.
 func (p *pair) sealBare() (int, time.Duration) {
-	return p.packets(), timed(func() {
+	return p.packets(), clock.Timed(func() {
 		for _, t := range p.trains {
 			for i := range p.count {
 				d := t.Datagram(i)
@@ -182,7 +182,7 @@ func (p *pair) sealBare() (int, time.Duration) {
 // openWhole opens fresh trains, which the replay window wants, as the receiver does.
 func (p *pair) openWhole() (int, time.Duration) {
 	p.sealWhole()
-	return p.packets(), timed(func() {
+	return p.packets(), clock.Timed(func() {
 		for _, t := range p.trains {
 			p.open(t)
 		}
@@ -218,7 +218,7 @@ func (p *pair) open(t *packet.Train) {
 // openBare opens the same octets to the same places, as fresh in the caches.
 func (p *pair) openBare() (int, time.Duration) {
 	p.sealWhole()
-	return p.packets(), timed(func() {
+	return p.packets(), clock.Timed(func() {
 		for _, t := range p.trains {
 			for i := range p.count {
 				d := t.Datagram(i)

@@ -1,9 +1,9 @@
-//go:build linux
-
 package inside
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/goswan/goswan/bench/clock"
 	"github.com/goswan/goswan/esp"
 	"github.com/goswan/goswan/esp/encap"
 	"github.com/goswan/goswan/esp/engine"
@@ -32,8 +33,8 @@ const (
 // addPaths compares an engine with one SA with one of many. Each packet goes out through its sender and comes in through
 // its receiver, on a thread each, one after the other.
 func (b *Bench) addPaths() error {
-	for _, n := range []struct{ sas, used int }{{manySAs, usedSAs}, {1, 1}} {
-		p, err := newPath(n.sas, n.used)
+	for _, n := range []PathConfig{{SAs: manySAs, Flows: usedSAs}, {SAs: 1, Flows: 1}} {
+		p, err := NewPath(n)
 		if err != nil {
 			return err
 		}
@@ -45,8 +46,23 @@ func (b *Bench) addPaths() error {
 	return nil
 }
 
-// path is an engine that sends to itself.
-type path struct {
+// PathConfig says what a Path has. Flow i goes over SA i modulo SAs.
+type PathConfig struct {
+	Suite string // words as `esp_proposals` has them; "" is aes128gcm16
+	SAs   int    // pairs, each with a policy of its own
+	Flows int    // that carry, each of a TCP connection or of UDP ports of its own
+}
+
+// The sizes of a Path's inner packets, and how many of the large ones are in a super-packet.
+const (
+	LargePacket  = large
+	SmallPacket  = small
+	SuperPackets = largeTrain
+)
+
+// Path is an engine that sends to itself: a device and a wire in memory, so that each packet goes from the device through the sender
+// to the wire, and from there through the receiver to the device. It is for one goroutine.
+type Path struct {
 	engine *engine.Engine
 	device *device
 	wire   *wire
@@ -56,17 +72,17 @@ type path struct {
 	single template
 }
 
-// newPath installs sas SAs with a policy each, of which used are to carry.
-func newPath(sas, used int) (*path, error) {
+// NewPath installs the SAs and starts the engine, which Close ends. The suite has to be one that suite.Resolve takes.
+func NewPath(c PathConfig) (*Path, error) {
 	closed := newClosing()
-	p := &path{
+	p := &Path{
 		device: &device{closing: closed, out: newGate(closed)}, wire: &wire{closing: closed, in: newGate(closed)},
 		ended: make(chan error, 1),
 	}
 	p.engine = engine.New(engine.Config{Device: p.device, Transport: p.wire})
-	for i := range sas {
+	for i := range c.SAs {
 		out, in := esptest.Pair{
-			SPI: firstSPI + esp.SPI(i), Reqid: uint32(i + 1), Salt: byte(i), From: left, To: right, Window: window,
+			Keywords: c.Suite, SPI: firstSPI + esp.SPI(i), Reqid: uint32(i + 1), Salt: byte(i), From: left, To: right, Window: window,
 			FromTS: []string{localTS}, ToTS: []string{host(i) + "/32"},
 		}.Params()
 		for _, sa := range []esp.Params{in, out} {
@@ -75,9 +91,12 @@ func newPath(sas, used int) (*path, error) {
 			}
 		}
 	}
-	for i := range used {
-		p.super.add(esptest.Super(esptest.Stream(localInner, host(i), largeTrain, large-headers, large-headers, 0x10, 0x10)))
-		p.single.add(esptest.UDP(localInner, host(i), 1000, 2000, make([]byte, small-28)), packet.GSO{})
+	for i := range c.Flows {
+		to, port := host(i%c.SAs), uint16(1000+i/c.SAs)
+		super, gso := esptest.Super(esptest.Stream(localInner, to, largeTrain, large-headers, large-headers, 0x10, 0x10))
+		setPort(super, port)
+		p.super.add(super, gso)
+		p.single.add(esptest.UDP(localInner, to, port, 2000, make([]byte, small-28)), packet.GSO{})
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	p.stop = stop
@@ -85,21 +104,32 @@ func newPath(sas, used int) (*path, error) {
 	return p, nil
 }
 
-// close ends the engine.
-func (p *path) close() error {
+// Close ends the engine.
+func (p *Path) Close() error {
 	p.stop()
 	return <-p.ended
 }
 
+// setPort changes the source port of a packet that is TCP or UDP in IPv4 without options. The checksum of a super-packet covers the
+// pseudo-header alone.
+func setPort(super []byte, port uint16) { binary.BigEndian.PutUint16(super[20:], port) }
+
 // host is the i-th destination.
 func host(i int) string { return fmt.Sprintf("10.2.%d.%d", i>>8, i&255) }
 
-func (p *path) superLap() (int, time.Duration)  { return p.lap(&p.super, lapSupers, largeTrain) }
-func (p *path) singleLap() (int, time.Duration) { return p.lap(&p.single, lapSingles, 1) }
+// SuperTime lets TCP super-packets of large packets through for d, and returns the nanoseconds of CPU time that a packet took, the
+// median of several turns.
+func (p *Path) SuperTime(d time.Duration) float64 { return interleave([]lap{p.superLap}, d)[0] }
+
+// SingleTime lets small UDP packets through one by one; it is otherwise like SuperTime.
+func (p *Path) SingleTime(d time.Duration) float64 { return interleave([]lap{p.singleLap}, d)[0] }
+
+func (p *Path) superLap() (int, time.Duration)  { return p.lap(&p.super, lapSupers, largeTrain) }
+func (p *Path) singleLap() (int, time.Duration) { return p.lap(&p.single, lapSingles, 1) }
 
 // lap sends n packets or super-packets to nowhere, then n more, which are kept and received. The first and the last count:
 // keeping is a cost that only this benchmark has.
-func (p *path) lap(t *template, n, each int) (packets int, spent time.Duration) {
+func (p *Path) lap(t *template, n, each int) (packets int, spent time.Duration) {
 	p.wire.keep = false
 	spent = p.send(t, n)
 	p.wire.keep = true
@@ -113,7 +143,7 @@ func (p *path) lap(t *template, n, each int) (packets int, spent time.Duration) 
 	return n * each, spent
 }
 
-func (p *path) send(t *template, n int) time.Duration {
+func (p *Path) send(t *template, n int) time.Duration {
 	p.device.source, p.device.left = t, n
 	return p.device.out.lap()
 }
@@ -132,7 +162,7 @@ func (t *template) add(data []byte, gso packet.GSO) {
 	if gso.HdrLen != 0 {
 		head = int(gso.HdrLen)
 	}
-	t.heads = append(t.heads, data[:head:head])
+	t.heads = append(t.heads, bytes.Clone(data[:head]))
 	t.data, t.gso, t.octets = data, gso, len(data)
 }
 
@@ -183,7 +213,7 @@ func (g *gate) lap() time.Duration {
 func (g *gate) wait() bool {
 	if g.running {
 		g.running = false
-		g.end <- cpuTime() - g.started
+		g.end <- clock.Thread() - g.started
 	}
 	if !g.locked {
 		runtime.LockOSThread() // the thread ends with the loop
@@ -194,7 +224,7 @@ func (g *gate) wait() bool {
 	case <-g.closing.done:
 		return false
 	}
-	g.running, g.started = true, cpuTime()
+	g.running, g.started = true, clock.Thread()
 	return true
 }
 

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package tunnel
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/goswan/goswan/cmd/goswan/lab"
+	"github.com/goswan/goswan/cmd/goswan/lab/netns"
 	"github.com/goswan/goswan/vici"
 )
 
@@ -27,7 +27,7 @@ type endpoint struct {
 }
 
 // startEndpoint starts a program in a namespace. `ip netns exec` becomes the program, so the process is the endpoint's.
-func startEndpoint(ns *lab.Namespace, log string, env []string, argv ...string) (*endpoint, error) {
+func startEndpoint(ns *netns.Namespace, log string, env []string, argv ...string) (*endpoint, error) {
 	file, err := os.Create(log)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package tunnel
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"os/exec"
 	"strings"
 
-	"github.com/goswan/goswan/cmd/goswan/lab"
+	"github.com/goswan/goswan/cmd/goswan/lab/netns"
 )
 
 // The addresses. The inner ones are single: what goes from one to the other came through the tunnel.
@@ -21,12 +21,12 @@ const (
 
 // link is two namespaces on one veth pair of MTU 1500.
 type link struct {
-	left, right *lab.Namespace
+	left, right *netns.Namespace
 }
 
 // newLink makes the namespaces with the given prefix of their names, and what was made so far even with an error.
 func newLink(ctx context.Context, prefix string) (*link, error) {
-	l := &link{left: &lab.Namespace{Name: prefix + "-left"}, right: &lab.Namespace{Name: prefix + "-right"}}
+	l := &link{left: &netns.Namespace{Name: prefix + "-left"}, right: &netns.Namespace{Name: prefix + "-right"}}
 	commands := []string{
 		"netns add " + l.left.Name,
 		"netns add " + l.right.Name,
@@ -61,7 +61,7 @@ func (l *link) remove() {
 // the wire, and every datagram arrives alone.
 func (l *link) withoutUSO(ctx context.Context) error {
 	var failed []error
-	for _, ns := range []*lab.Namespace{l.left, l.right} {
+	for _, ns := range []*netns.Namespace{l.left, l.right} {
 		failed = append(failed, said(ns.Command(ctx, "ethtool", "-K", outerDevice, "tx-udp-segmentation", "off", "gro", "off")))
 	}
 	return errors.Join(failed...)

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package tunnel
 
 import (
 	"bufio"
@@ -15,7 +15,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/goswan/goswan/cmd/goswan/lab"
+	"github.com/goswan/goswan/bench/report"
+	"github.com/goswan/goswan/cmd/goswan/lab/netns"
 )
 
 const (
@@ -28,12 +29,12 @@ type bench struct {
 	*link
 	endpoints
 	seconds int
-	figures map[figure]float64
+	figures map[report.Figure]float64
 }
 
 // measure takes every figure. What cannot be measured is in the error, and the other figures are there.
 func (b *bench) measure(ctx context.Context, uso bool) error {
-	b.figures = map[figure]float64{}
+	b.figures = map[report.Figure]float64{}
 	failed := []error{
 		b.idle(ctx),
 		b.tcp(ctx, tcpSpeed, tcpCPU),
@@ -56,10 +57,10 @@ func (b *bench) measure(ctx context.Context, uso bool) error {
 }
 
 // tcp measures a TCP transfer.
-func (b *bench) tcp(ctx context.Context, speed, cpu figure, args ...string) error {
+func (b *bench) tcp(ctx context.Context, speed, cpu report.Figure, args ...string) error {
 	moved, used, err := b.run(ctx, args...)
 	if err != nil {
-		return fmt.Errorf("%s: %w", speed, err)
+		return fmt.Errorf("%s: %w", speed.Name, err)
 	}
 	b.figures[speed] = moved.gbits()
 	if len(b.endpoints) > 0 {
@@ -71,7 +72,7 @@ func (b *bench) tcp(ctx context.Context, speed, cpu figure, args ...string) erro
 // plain takes super-packets from the link, for good, and measures TCP again.
 func (b *bench) plain(ctx context.Context) error {
 	if err := b.withoutUSO(ctx); err != nil {
-		return fmt.Errorf("%s: %w", plainSpeed, err)
+		return fmt.Errorf("%s: %w", plainSpeed.Name, err)
 	}
 	return b.tcp(ctx, plainSpeed, plainCPU)
 }
@@ -80,7 +81,7 @@ func (b *bench) plain(ctx context.Context) error {
 func (b *bench) flood(ctx context.Context) error {
 	moved, _, err := b.run(ctx, "-u", "-b", "0", "-l", strconv.Itoa(smallPacket))
 	if err != nil {
-		return fmt.Errorf("%s: %w", floodRate, err)
+		return fmt.Errorf("%s: %w", floodRate.Name, err)
 	}
 	b.figures[floodRate] = moved.datagrams(smallPacket) / moved.seconds / 1e3
 	return nil
@@ -90,7 +91,7 @@ func (b *bench) flood(ctx context.Context) error {
 func (b *bench) fixed(ctx context.Context) error {
 	moved, used, err := b.run(ctx, "-u", "-b", strconv.Itoa(fixedRate*smallPacket*8), "-l", strconv.Itoa(smallPacket))
 	if err != nil {
-		return fmt.Errorf("%s: %w", packetCPU, err)
+		return fmt.Errorf("%s: %w", packetCPU.Name, err)
 	}
 	if len(b.endpoints) > 0 {
 		b.figures[packetCPU] = used.Seconds() * 1e6 / moved.datagrams(smallPacket)
@@ -102,10 +103,10 @@ func (b *bench) fixed(ctx context.Context) error {
 func (b *bench) idle(ctx context.Context) error {
 	times, err := b.ping(ctx)
 	if err != nil {
-		return fmt.Errorf("%s: %w", idleMedian, err)
+		return fmt.Errorf("%s: %w", idleMedian.Name, err)
 	}
-	b.figures[idleMedian] = quantile(times, 0.5) / 1e6
-	b.figures[idleTail] = quantile(times, 0.99) / 1e6
+	b.figures[idleMedian] = report.Quantile(times, 0.5) / 1e6
+	b.figures[idleTail] = report.Quantile(times, 0.99) / 1e6
 	return nil
 }
 
@@ -123,9 +124,9 @@ func (b *bench) loaded(ctx context.Context) error {
 	_, _, err := b.run(ctx)
 	pings := <-pinged
 	if err := errors.Join(err, pings.err); err != nil {
-		return fmt.Errorf("%s: %w", loadedTail, err)
+		return fmt.Errorf("%s: %w", loadedTail.Name, err)
 	}
-	b.figures[loadedTail] = quantile(pings.times, 0.99) / 1e6
+	b.figures[loadedTail] = report.Quantile(pings.times, 0.99) / 1e6
 	return nil
 }
 
@@ -148,7 +149,7 @@ func (b *bench) ping(ctx context.Context) (times []int64, err error) {
 func (b *bench) peak() error {
 	most, err := b.memory()
 	if err != nil {
-		return fmt.Errorf("%s: %w", memory, err)
+		return fmt.Errorf("%s: %w", memory.Name, err)
 	}
 	b.figures[memory] = most
 	return nil
@@ -197,7 +198,7 @@ func (b *bench) run(ctx context.Context, args ...string) (moved transfer, used t
 type server struct{ *exec.Cmd }
 
 // startServer starts it and waits until it listens.
-func startServer(ctx context.Context, ns *lab.Namespace) (server, error) {
+func startServer(ctx context.Context, ns *netns.Namespace) (server, error) {
 	cmd := ns.Command(ctx, "iperf3", "-s", "-1", "-B", rightInner, "--forceflush")
 	out, err := cmd.StdoutPipe()
 	if err != nil {

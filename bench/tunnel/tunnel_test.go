@@ -1,20 +1,19 @@
 //go:build linux
 
-package main
+package tunnel
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"io"
-	"math"
 	"net"
+	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/goswan/goswan/bench/inside"
+	"github.com/goswan/goswan/bench/report"
 	"github.com/goswan/goswan/vici"
 )
 
@@ -100,115 +99,55 @@ func TestParseProc(t *testing.T) {
 	}
 }
 
-func TestStatistics(t *testing.T) {
-	for _, test := range []struct {
-		values                 []float64
-		median, p50, p99, half float64
-	}{
-		{[]float64{3}, 3, 3, 3, 0},
-		{[]float64{4, 1}, 2.5, 1, 4, 1.5},
-		{[]float64{9, 1, 5}, 5, 5, 9, 4},
-	} {
-		half, known := spread(test.values)
-		if median(test.values) != test.median || quantile(test.values, 0.5) != test.p50 || quantile(test.values, 0.99) != test.p99 || half != test.half {
-			t.Errorf("of %v: median %g, quantiles %g and %g, half the range %g; want %g, %g, %g, %g", test.values, median(test.values),
-				quantile(test.values, 0.5), quantile(test.values, 0.99), half, test.median, test.p50, test.p99, test.half)
-		}
-		if known != (len(test.values) > 1) {
-			t.Errorf("of %d values the spread is known: %v", len(test.values), known)
+// TestGoalsNameFigures holds the goals to the figures and subjects that there are.
+func TestGoalsNameFigures(t *testing.T) {
+	known, subjects := map[report.Figure]bool{{}: true}, map[string]bool{"": true}
+	for _, f := range figures {
+		known[f] = true
+	}
+	for _, tunnel := range (&programs{}).tunnels() {
+		subjects[tunnel.name] = true
+	}
+	for _, f := range inside.Figures {
+		known[f.Figure] = true
+		for _, subject := range f.Subjects {
+			subjects[subject] = true
 		}
 	}
-	hundred := make([]int64, 100)
-	for i := range hundred {
-		hundred[i] = int64(100 - i)
-	}
-	if got := quantile(hundred, 0.99); got != 99 {
-		t.Errorf("the 99th percentile of 1…100 is %g, want 99", got)
-	}
-	if !math.IsNaN(median(nil)) || !math.IsNaN(quantile[float64](nil, 0.5)) {
-		t.Error("no values have a median or a quantile")
-	}
-}
-
-// TestRounded shows that no digit is printed that the spread makes meaningless.
-func TestRounded(t *testing.T) {
-	for _, test := range []struct {
-		values []float64
-		want   string
-		spread string
-	}{
-		{nil, "-", "-"},
-		{[]float64{0, 0}, "0", "-"},
-		{[]float64{5.8372}, "5.8", "-"}, // one round: as noisy as usual
-		{[]float64{5.8372, 5.8372}, "5.84", "±0%"},
-		{[]float64{5.4, 5.83, 6.2}, "5.8", "±7%"},
-		{[]float64{643, 560, 700}, "640", "±11%"},
-		{[]float64{0.143, 0.151, 0.139}, "0.143", "±4%"},
-		{[]float64{1, 3, 50}, "3", "±817%"}, // noise above the figure leaves one digit
-		{[]float64{48123, 48125}, "48100", "±0%"},
-	} {
-		if got := rounded(test.values); got != test.want {
-			t.Errorf("%v is printed as %s, want %s", test.values, got, test.want)
+	for _, g := range goals {
+		if !subjects[g.of] || !subjects[g.against] || !known[g.figure] || !known[g.other] || g.figure == (report.Figure{}) {
+			t.Errorf("goal %+v speaks of what is never measured", g)
 		}
-		if got := spreadText(test.values); got != test.spread {
-			t.Errorf("the spread of %v is printed as %s, want %s", test.values, got, test.spread)
+		if (g.least == 0) == (g.most == 0) {
+			t.Errorf("goal %+v has to have one bound", g)
 		}
 	}
 }
 
-// TestGoalRatios shows that a ratio is formed within a round, and not where a side is missing.
-func TestGoalRatios(t *testing.T) {
-	rounds := []round{
-		{goswanGCM: {tcpSpeed: 6, tcp4Speed: 5}, wireguardGo: {tcpSpeed: 2}},
-		{goswanGCM: {tcpSpeed: 3, tcp4Speed: 3}, wireguardGo: {tcpSpeed: 1}}, // a slow round for both
-		{goswanGCM: {tcpSpeed: 9}},
-		{wireguardGo: {tcpSpeed: 9}},
-		{goswanGCM: {tcpSpeed: 9}, wireguardGo: {tcpSpeed: 0}},
+// TestCompared: with goals they stand beside every subject that was measured; without, there are the ratios that can be formed.
+func TestCompared(t *testing.T) {
+	run := &report.Run{}
+	rec := report.NewRecorder(run)
+	rec.Record(0, report.Key{Figure: memory, Subject: goswanGCM}, 20)
+	rec.Record(0, report.Key{Figure: tcpSpeed, Subject: wireguardGo}, 2)
+	rec.Record(0, report.Key{Figure: tcpSpeed, Subject: goswanGCM}, 6)
+	sorted(run, []string{goswanGCM, wireguardGo})
+	if first, second := run.Measurements[0].Key, run.Measurements[1].Key; first.Figure != tcpSpeed || first.Subject != goswanGCM || second.Subject != wireguardGo {
+		t.Errorf("the order is %v", run.Measurements)
 	}
-	for _, test := range []struct {
-		goal    goal
-		want    []float64
-		verdict string
-		bound   string
-	}{
-		{goal{of: goswanGCM, figure: tcpSpeed, against: wireguardGo, least: 2.8}, []float64{3, 3}, "met", "≥ 2.8"},
-		{goal{of: goswanGCM, figure: tcpSpeed, against: wireguardGo, least: 3.1}, []float64{3, 3}, "missed", "≥ 3.1"},
-		{goal{of: goswanGCM, figure: tcpSpeed, against: wireguardGo, most: 1. / 4}, []float64{3, 3}, "missed", "≤ 0.25"},
-		{goal{of: goswanGCM, figure: tcp4Speed, other: tcpSpeed, least: 0.9}, []float64{5. / 6, 1}, "met", "≥ 0.9"},
-		{goal{of: goswanGCM, figure: tcpSpeed, most: 9}, []float64{6, 3, 9, 9}, "met", "≤ 9"},
-		{goal{of: goswanGCM, figure: tcpSpeed, against: libipsec, least: 20}, nil, "", "≥ 20"},
-	} {
-		got := test.goal.measured(rounds)
-		if len(got) != len(test.want) {
-			t.Errorf("%+v: measured %v, want %v", test.goal, got, test.want)
-			continue
-		}
-		for i := range got {
-			if got[i] != test.want[i] {
-				t.Errorf("%+v: measured %v, want %v", test.goal, got, test.want)
-			}
-		}
-		if v := test.goal.verdict(got); v != test.verdict || test.goal.bound() != test.bound {
-			t.Errorf("%+v of %v: %q of %q, want %q of %q", test.goal, got, v, test.goal.bound(), test.verdict, test.bound)
-		}
+	ratios := compared(run, false)
+	if len(ratios) != 1 || ratios[0].Against.Subject != wireguardGo || ratios[0].Goal() != "" || run.Compare(ratios[0])[0] != 3 {
+		t.Errorf("without goals there are %+v, want the one ratio", ratios)
 	}
-}
-
-// TestTable has a goal that is met, one that is missed, and a tunnel that was not measured.
-func TestTable(t *testing.T) {
-	rounds := []round{
-		{goswanGCM: {tcpSpeed: 6, memory: 30}, wireguardGo: {tcpSpeed: 2}},
-		{goswanGCM: {tcpSpeed: 6.2, memory: 30}, wireguardGo: {tcpSpeed: 2}},
-	}
+	run.Comparisons = compared(run, true)
 	var out strings.Builder
-	if err := writeTable(&out, []string{goswanGCM, wireguardGo}, rounds); err != nil {
+	if err := report.WriteText(&out, run); err != nil {
 		t.Fatal(err)
 	}
 	text := strings.Join(strings.Fields(out.String()), " ")
 	for _, want := range []string{
-		"TCP one stream, Gbit/s median spread goal goswan AES-128-GCM 6.1 ±2% × wireguard-go 3.05 ±2% ≥ 2.8 met × strongSwan libipsec AES-128-GCM - - ≥ 20 " +
-			"× goswan's data path, NULL cipher - - ≥ 0.8 wireguard-go 2.00 ±0%",
-		"larger endpoint, MB median spread goal goswan AES-128-GCM 30.0 ±0% itself 30.0 ±0% ≤ 24 missed wireguard-go - -",
+		"TCP one stream, Gbit/s median spread goal goswan AES-128-GCM 6.0 - × wireguard-go 3.0 - ≥ 2.8 met × strongSwan libipsec AES-128-GCM - - ≥ 20",
+		"peak resident memory of the larger endpoint, MB median spread goal goswan AES-128-GCM 20 - itself 20 - ≤ 24 met",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the table lacks %q:\n%s", want, out.String())
@@ -216,53 +155,31 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// TestJSON reads back what is written, and sees that a goal of which nothing was measured is left out.
-func TestJSON(t *testing.T) {
-	rounds := []round{{goswanGCM: {tcpSpeed: 6}, wireguardGo: {tcpSpeed: 2}}, {goswanGCM: {tcpSpeed: 8}, wireguardGo: {tcpSpeed: 4}}}
-	var out strings.Builder
-	if err := writeJSON(&out, 7, rounds); err != nil {
+// TestMeasureInside measures what needs no root, as shortly as it can.
+func TestMeasureInside(t *testing.T) {
+	run := &report.Run{Bench: "tunnel"}
+	if err := Measure(t.Context(), run, Config{Rounds: 1, Seconds: 1, Only: insideShort, Goals: true}); err != nil {
 		t.Fatal(err)
 	}
-	var back struct {
-		Seconds     int
-		Rounds      []round
-		Comparisons []comparison
+	if len(run.Measurements) != 2*len(inside.Figures) || run.Measurements[0].Figure != inside.Figures[0].Figure {
+		t.Errorf("%d measurements, which begin with %+v", len(run.Measurements), run.Measurements[0])
 	}
-	if err := json.Unmarshal([]byte(out.String()), &back); err != nil {
-		t.Fatal(err)
-	}
-	if back.Seconds != 7 || !reflect.DeepEqual(back.Rounds, rounds) {
-		t.Errorf("read back %d seconds and %v, want 7 and %v", back.Seconds, back.Rounds, rounds)
-	}
-	want := []comparison{{goswanGCM, tcpSpeed, "× wireguard-go", "≥ 2.8", []float64{3, 2}, 2.5, "missed"}}
-	if !reflect.DeepEqual(back.Comparisons, want) {
-		t.Errorf("the comparisons are %v, want %v", back.Comparisons, want)
+	for _, c := range []Config{{Seconds: 1, Only: insideShort}, {Rounds: 1, Only: insideShort}, {Rounds: 1, Seconds: 1, Only: "nothing"}} {
+		if err := Measure(t.Context(), &report.Run{}, c); err == nil {
+			t.Errorf("%+v is measured", c)
+		}
 	}
 }
 
-// TestGoalsNameFigures holds the goals to the figures and tunnels that there are.
-func TestGoalsNameFigures(t *testing.T) {
-	known := map[string]bool{"": true}
-	for _, f := range figures {
-		known[string(f)] = true
+// TestStrongSwanSettingsAreTheLabs: charon is compared as the lab runs it.
+func TestStrongSwanSettingsAreTheLabs(t *testing.T) {
+	text, err := os.ReadFile("../../testdata/lab/strongswan.conf")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, tunnel := range (&programs{}).tunnels() {
-		known[tunnel.name] = true
-	}
-	for _, f := range inside.Figures {
-		known[f.Name] = true
-		for _, subject := range f.Subjects {
-			known[subject] = true
-		}
-	}
-	for _, g := range goals {
-		for _, name := range []string{g.of, string(g.figure), g.against, string(g.other)} {
-			if !known[name] {
-				t.Errorf("goal %+v speaks of %q, which is never measured", g, name)
-			}
-		}
-		if (g.least == 0) == (g.most == 0) {
-			t.Errorf("goal %+v has to have one bound", g)
+	for line := range strings.Lines(strongswanConf) {
+		if strings.Contains(line, "load = ") && !strings.Contains(string(text), strings.TrimSpace(line)) {
+			t.Errorf("the lab does not have %q", line)
 		}
 	}
 }
@@ -307,20 +224,6 @@ func TestChoose(t *testing.T) {
 		if got := strings.Join(names, " "); err != nil || got != test.want || within != test.within {
 			t.Errorf("%q picks %q and inside %v (%v), want %q and %v", test.only, got, within, err, test.want, test.within)
 		}
-	}
-}
-
-// TestTableInside: what was measured inside the process stands behind the tunnels, and alone where there are none.
-func TestTableInside(t *testing.T) {
-	r := round{}
-	r.add([]inside.Result{{Subject: inside.Whole, Figure: inside.Seal64, Value: 70}, {Subject: inside.Bare, Figure: inside.Seal64, Value: 50}})
-	var out strings.Builder
-	if err := writeTable(&out, nil, []round{r, r}); err != nil {
-		t.Fatal(err)
-	}
-	const want = "Seal of a packet of 64 octets, ns median spread goal whole packet 70.0 ±0% × bare cipher 1.40 ±0% ≤ 1.5 met bare cipher 50.0 ±0%"
-	if got := strings.Join(strings.Fields(out.String()), " "); got != want {
-		t.Errorf("the table is\n%s\nwant\n%s", got, want)
 	}
 }
 

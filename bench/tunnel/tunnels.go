@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package tunnel
 
 import (
 	"context"
@@ -12,74 +12,36 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/goswan/goswan/cmd/goswan/lab"
+	"github.com/goswan/goswan/cmd/goswan/lab/netns"
 )
 
 // tunnel is one thing to compare. start brings it up over a link; what it has started it returns even with an error.
 // The processes keep their files in dir.
 type tunnel struct {
-	name  string // in the table
-	short string // for --only
-	asked bool   // is measured only when it is asked for
-	start func(ctx context.Context, l *link, dir string) (endpoints, error)
+	name    string // in the table
+	short   string // for Only
+	asked   bool   // is measured only when it is asked for
+	missing error  // why it cannot be measured here
+	start   func(ctx context.Context, l *link, dir string) (endpoints, error)
 }
 
-// programs are the binaries of a run.
-type programs struct {
-	dir                                      string // of them all
-	module                                   string // the module's root directory
-	goswan, wireguardGo, charon, swanctl     string
-	strongSwanMissing, iperfMissing, ethtool error
-}
-
-const wireguardModule = "golang.zx2c4.com/wireguard"
-
-// build builds goswan as `make build` does, wireguard-go of the version in go.mod, and copies strongSwan's programs.
-func build(ctx context.Context, dir string) (*programs, error) {
-	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/goswan/goswan").Output()
-	if err != nil {
-		return nil, fmt.Errorf("go list: %w (the benchmark runs in goswan's checkout)", err)
-	}
-	p := &programs{
-		dir: dir, module: strings.TrimSpace(string(root)),
-		goswan: filepath.Join(dir, "goswan"), wireguardGo: filepath.Join(dir, "wireguard-go"),
-	}
-	for out, pkg := range map[string]string{p.goswan: "github.com/goswan/goswan/cmd/goswan", p.wireguardGo: wireguardModule} {
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", out, pkg)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if err := said(cmd); err != nil {
-			return nil, err
-		}
-	}
-	p.charon, p.swanctl, p.strongSwanMissing = lab.CopyStrongSwan(dir)
-	if p.strongSwanMissing == nil {
-		p.strongSwanMissing = exists("/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so")
-	}
-	_, p.iperfMissing = exec.LookPath("iperf3")
-	_, p.ethtool = exec.LookPath("ethtool")
-	return p, nil
-}
-
-// tunnels are those that can be compared here.
+// tunnels are all that there are.
 func (p *programs) tunnels() []tunnel {
-	all := []tunnel{
+	return []tunnel{
 		{name: noTunnel, short: "none", start: startNone},
 		{name: goswanGCM, short: "goswan", start: p.startGoswan("aes128gcm16")},
 		{name: goswanNoASM, short: "goswan-noasm", start: p.startGoswan("aes128gcm16", "GOSWAN_NOASM=1")},
 		{name: goswanChaCha, short: "goswan-chacha", start: p.startGoswan("chacha20poly1305")},
-		{name: goswanNull, short: "static-null", start: startStatic("null")},
-		{name: goswanStatic, short: "static-gcm", asked: true, start: startStatic("aes128gcm16")},
-		{name: wireguardGo, short: "wireguard-go", start: p.startWireguard},
+		{name: goswanNull, short: "static-null", missing: p.staticMissing, start: p.startStatic("null")},
+		{name: goswanStatic, short: "static-gcm", asked: true, missing: p.staticMissing, start: p.startStatic("aes128gcm16")},
+		{name: wireguardGo, short: "wireguard-go", missing: p.wireguardMissing, start: p.startWireguard},
+		{name: libipsec, short: "libipsec", missing: p.strongSwanMissing, start: p.startStrongSwan},
 	}
-	if p.strongSwanMissing == nil {
-		all = append(all, tunnel{name: libipsec, short: "libipsec", start: p.startStrongSwan})
-	}
-	return all
 }
 
 // startNone routes between the inner addresses over the bare link.
@@ -126,7 +88,7 @@ secrets {
 
 // side is one end of an IKE tunnel with its configuration.
 type side struct {
-	ns  *lab.Namespace
+	ns  *netns.Namespace
 	dir string
 }
 
@@ -176,7 +138,27 @@ func (p *programs) startGoswan(esp string, env ...string) func(context.Context, 
 	}
 }
 
-// startStrongSwan starts charon-systemd with the settings of the lab at both ends.
+// strongswanConf are the settings of charon with its userspace data path, which has to stand before kernel-netlink, and of swanctl.
+const strongswanConf = `charon {
+	load = random nonce drbg openssl aes sha1 sha2 md5 hmac cmac xcbc kdf ctr ccm gcm chapoly curve25519 gmp pem pkcs1 pkcs8 pubkey x509 constraints kernel-libipsec kernel-netlink socket-default vici updown counters
+	threads = 16
+	plugins {
+		vici {
+			socket = %s
+		}
+	}
+	filelog {
+		stderr {
+			default = 0
+		}
+	}
+}
+swanctl {
+	load = random nonce openssl aes sha1 sha2 md5 pem pkcs1 pkcs8 pubkey x509
+}
+`
+
+// startStrongSwan starts charon-systemd at both ends.
 func (p *programs) startStrongSwan(ctx context.Context, l *link, dir string) (all endpoints, err error) {
 	both, err := sides(l, dir, "aes128gcm16")
 	if err != nil {
@@ -184,9 +166,7 @@ func (p *programs) startStrongSwan(ctx context.Context, l *link, dir string) (al
 	}
 	for _, s := range both {
 		socket, settings := "unix://"+filepath.Join(s.dir, "vici"), filepath.Join(s.dir, "strongswan.conf")
-		text := fmt.Sprintf("include %s\ncharon {\n\tplugins {\n\t\tvici {\n\t\t\tsocket = %s\n\t\t}\n\t}\n\tfilelog {\n\t\tstderr {\n\t\t\tdefault = 0\n\t\t}\n\t}\n}\n",
-			filepath.Join(p.module, "testdata/lab/strongswan.conf"), socket)
-		if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(settings, fmt.Appendf(nil, strongswanConf, socket), 0o600); err != nil {
 			return all, err
 		}
 		env := []string{"STRONGSWAN_CONF=" + settings, "SWANCTL_DIR=" + s.dir}
@@ -212,7 +192,7 @@ const wireguardPort = 51820
 
 // wireguardEnd is one end of a WireGuard tunnel.
 type wireguardEnd struct {
-	ns                 *lab.Namespace
+	ns                 *netns.Namespace
 	device             string // its UAPI socket is named after it and common to all namespaces
 	inner              string
 	peer               string // outer address
@@ -282,4 +262,33 @@ func (end wireguardEnd) configure() error {
 func (end wireguardEnd) uapi() string {
 	return fmt.Sprintf("set=1\nprivate_key=%s\nlisten_port=%d\npublic_key=%s\nendpoint=%s:%[2]d\nallowed_ip=%[5]s/32\n\n",
 		hex.EncodeToString(end.private), wireguardPort, hex.EncodeToString(end.peer25519), end.peer, end.peerInner)
+}
+
+// staticDevice is what tun.Open calls a device.
+const staticDevice = "ipsec0"
+
+// startStatic starts the program in static/ as both endpoints.
+func (p *programs) startStatic(suite string) func(context.Context, *link, string) (endpoints, error) {
+	return func(ctx context.Context, l *link, dir string) (all endpoints, err error) {
+		left, right := []string{leftOuter, leftInner}, []string{rightOuter, rightInner}
+		for _, end := range []struct {
+			*netns.Namespace
+			local, remote []string
+		}{{l.right, right, left}, {l.left, left, right}} {
+			argv := slices.Concat([]string{p.static}, end.local, end.remote, []string{suite})
+			e, err := startEndpoint(end.Namespace, filepath.Join(dir, end.Name+".log"), nil, argv...)
+			if err != nil {
+				return all, err
+			}
+			all = append(all, e)
+			up := func() error { return ip(ctx, "-n "+end.Name+" link set dev "+staticDevice+" up") }
+			if err := waitFor(ctx, all, "the device of a static endpoint", up); err != nil {
+				return all, err
+			}
+			if err := ip(ctx, fmt.Sprintf("-n %s route add %s dev %s src %s", end.Name, end.remote[1], staticDevice, end.local[1])); err != nil {
+				return all, err
+			}
+		}
+		return all, nil
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/goswan/goswan/config"
+	"github.com/goswan/goswan/ike/core"
 	"github.com/spf13/cobra"
 )
 
@@ -28,13 +29,19 @@ Exit status: 0 the configuration is good (there may be warnings), 1 it is not.`,
 	return c
 }
 
-func check(w io.Writer, dir string) error {
+// loadCatalog reads the configuration as the daemon would.
+func loadCatalog(dir string) (*core.Catalog, []config.Warning, error) {
 	charon, warnings, charonErr := config.LoadStrongswan("")
 	catalog, more, err := config.Loader{Charon: charon}.Load(dir)
-	for _, warning := range append(warnings, more...) {
+	return catalog, append(warnings, more...), errors.Join(charonErr, err)
+}
+
+func check(w io.Writer, dir string) error {
+	catalog, warnings, err := loadCatalog(dir)
+	for _, warning := range warnings {
 		fmt.Fprintf(w, "warning: %v\n", warning)
 	}
-	if err = errors.Join(charonErr, err); err != nil {
+	if err != nil {
 		return err
 	}
 	children := 0

@@ -59,6 +59,7 @@ func newRoot() *cobra.Command {
 It reads strongSwan's swanctl.conf and speaks strongSwan's vici protocol, so swanctl controls it too.`,
 		Example: `  goswan demo                        two endpoints in one process, no root needed
   goswan check                       is /etc/swanctl/swanctl.conf right?
+  goswan explain office              what does the connection "office" accept?
   sudo goswan run                    the daemon, in the foreground
   sudo goswan up net                 bring up the child "net"`,
 		SilenceErrors: true,
@@ -67,7 +68,7 @@ It reads strongSwan's swanctl.conf and speaks strongSwan's vici protocol, so swa
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return wrongUse(c, err) })
 	root.RunE = func(c *cobra.Command, _ []string) error { return wrongUse(c, errors.New("a command is missing")) }
-	root.AddCommand(newRun(), newUp(), newDown(), newStatus(), newCheck(), newDemo(), newVersion())
+	root.AddCommand(newRun(), newUp(), newDown(), newStatus(), newCheck(), newExplain(), newDemo(), newBench(), newVersion())
 	return root
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/goswan/goswan/config"
 	"github.com/goswan/goswan/ike/core"
+	"github.com/spf13/cobra"
 )
 
 // goswanRun runs the program in this process.
@@ -49,6 +50,25 @@ func TestExitStatus(t *testing.T) {
 		{"run --log-format xml", exitUsage, "", `--log-format "xml": use console or json`},
 		{"run --log-level loud", exitUsage, "", `--log-level "loud": use debug, info, warn or error`},
 		{"up net --vici unix:///nonexistent/vici", exitFailed, "", "Is `goswan run` running"},
+		{"bench", exitUsage, "", "what to measure is missing"},
+		{"bench sums", exitUsage, "", `unknown command or argument "sums"`},
+		{"bench crypto --sizes big", exitUsage, "", `--sizes: "big" is no packet size`},
+		{"bench crypto --suites rot13", exitUsage, "", `--suites: ESP proposal "rot13"`},
+		{"bench crypto --cores 0", exitUsage, "", "--cores: 1 to "},
+		{"bench crypto --show beauty", exitUsage, "", `--show "beauty": use throughput`},
+		{"bench crypto --time 0s", exitUsage, "", "--time 0s: it takes some time"},
+		{"bench crypto --rounds 0", exitUsage, "", "--rounds 0: it takes a round"},
+		{"bench crypto --json - --csv -", exitUsage, "", "only one of them"},
+		{"bench crypto --json " + good + "/none/x", exitFailed, "", "no such file or directory"},
+		{"bench ike --ke rot13", exitUsage, "", `--ke: there is no key exchange "rot13"`},
+		{"bench ike --sig rot13", exitUsage, "", `--sig: there is no signature scheme "rot13"`},
+		{"bench path --sas 0", exitUsage, "", "--sas 0: 1 to 65535"},
+		{"bench path --flows 100000", exitUsage, "", "--flows 100000: 1 to 10000"},
+		{"bench path --suites rot13", exitUsage, "", `--suites: ESP proposal "rot13"`},
+		{"bench tunnel --rounds 0", exitUsage, "", "at least 1 each"},
+		{"bench compare one", exitUsage, "", "compare: expected two files written with --json"},
+		{"bench compare " + good + "/none " + good + "/none", exitFailed, "", "no such file or directory"},
+		{"bench compare " + good + "/swanctl.conf " + good + "/swanctl.conf", exitFailed, "", "swanctl.conf: report: not JSON"},
 		{"status --vici nonsense://", exitFailed, "", "nonsense"},
 	} {
 		status, stdout, stderr := goswanRun(t, strings.Fields(c.args)...)
@@ -93,14 +113,19 @@ func write(t *testing.T, dir, text string) {
 }
 
 func TestEveryCommandHasHelpWithAnExample(t *testing.T) {
-	for _, c := range newRoot().Commands() {
-		if c.Name() == "completion" || c.Name() == "help" {
-			continue // cobra's own
-		}
-		if c.Short == "" || !strings.Contains(c.Example, "goswan "+c.Name()) {
-			t.Errorf("goswan %s has no help text with an example", c.Name())
+	var look func(c *cobra.Command)
+	look = func(c *cobra.Command) {
+		for _, c := range c.Commands() {
+			if c.Name() == "completion" || c.Name() == "help" {
+				continue // cobra's own
+			}
+			if c.Short == "" || !strings.Contains(c.Example, c.CommandPath()) {
+				t.Errorf("%s has no help text with an example", c.CommandPath())
+			}
+			look(c)
 		}
 	}
+	look(newRoot())
 }
 
 func TestDemo(t *testing.T) {

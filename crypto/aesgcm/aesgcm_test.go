@@ -26,7 +26,7 @@ func pair(t testing.TB, key []byte) (ours, theirs cipher.AEAD) {
 	if err != nil {
 		t.Fatalf("New refuses a key of %d octets: %v", len(key), err)
 	}
-	theirs, err = newStandard(key)
+	theirs, err = newStandard(key, tagSize)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -453,16 +453,28 @@ done:
 	VPXORQ mask-16(SP), X31, X31
 
 // "…if T = T', then return P; else return FAIL"  SP 800-38D §7.2 step 8. T is behind the source's CX octets; all its bits are
-// compared at once.
-#define COMPARE(refuse) \
+// compared at once. What refuses is told by the label; the difference of a truncated tag is made elsewhere.
+#define COMPARE(truncated, compare, refuse) \
 	TAG \
+	MOVL tagMask+20(FP), R9 \
+	CMPL R9, $0xffff \
+	JNE truncated \
 	VPXORQ (SI)(CX*1), X31, X31 \
+compare: \
 	VPTESTMQ X31, X31, K1 \
 	KMOVB K1, R9 \
 	TESTQ R9, R9 \
 	JNE refuse
 
-// func seal(k *schedule, nonce *[12]byte, counter uint32, aad *byte, aadLen int, dst, src *byte, n int)
+// X31 = the difference of as many octets as tagMask, in R9, has bits.
+#define TRUNCATED(compare) \
+	KMOVW R9, K2 \
+	VMOVDQU8.Z (SI)(CX*1), K2, X12 \
+	VPXORQ X12, X31, X31 \
+	VMOVDQU8.Z X31, K2, X31 \
+	JMP compare
+
+// func seal(k *schedule, nonce *[12]byte, counter, tagMask uint32, aad *byte, aadLen int, dst, src *byte, n int)
 TEXT ·seal(SB), NOSPLIT, $16-64
 	BEGIN(sealKeys, sealMask)
 	HASH_AAD(sealAAD, sealAADTail, sealAADDone)
@@ -515,7 +527,16 @@ sealEven:
 
 sealTag:
 	TAG
+	MOVL tagMask+20(FP), R9
+	CMPL R9, $0xffff
+	JNE  sealTruncated
 	VMOVDQU64 X31, (DI)(CX*1)
+	VZEROUPPER
+	RET
+
+sealTruncated:
+	KMOVW    R9, K1
+	VMOVDQU8 X31, K1, (DI)(CX*1)
 	VZEROUPPER
 	RET
 
@@ -537,7 +558,7 @@ sealShort:
 	HASH_TAIL(sealShortBig, sealShortReduce, sealShortHashed)
 	JMP sealTag
 
-// func open(k *schedule, nonce *[12]byte, counter uint32, aad *byte, aadLen int, dst, src *byte, n int) bool
+// func open(k *schedule, nonce *[12]byte, counter, tagMask uint32, aad *byte, aadLen int, dst, src *byte, n int) bool
 TEXT ·open(SB), NOSPLIT, $16-65
 	BEGIN(openKeys, openMask)
 	HASH_AAD(openAAD, openAADTail, openAADDone)
@@ -591,7 +612,7 @@ openEven:
 	HASH_LENGTHS
 
 openCompare:
-	COMPARE(openRefuse)
+	COMPARE(openTruncated, openCompared, openRefuse)
 
 openDone:
 	VZEROUPPER
@@ -626,7 +647,7 @@ openShort:
 
 openHeld:
 	HASH_TAIL(openHeldBig, openHeldReduce, openHeldHashed)
-	COMPARE(openRefuse)
+	COMPARE(openHeldTruncated, openHeldCompared, openRefuse)
 	MASKS
 	STORE_MASKED
 	JMP openDone
@@ -639,6 +660,12 @@ openRefuse:
 	VZEROUPPER
 	MOVB $0, ret+64(FP)
 	RET
+
+openTruncated:
+	TRUNCATED(openCompared)
+
+openHeldTruncated:
+	TRUNCATED(openHeldCompared)
 
 // func multiply(product, a, b *[16]byte)
 TEXT ·multiply(SB), NOSPLIT, $0-24

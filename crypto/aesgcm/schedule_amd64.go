@@ -44,7 +44,7 @@ func (k *schedule) expandHash() {
 	// While the powers are zero so is GHASH, and the tag of nothing is the counter block enciphered.
 	var nonce [nonceSize]byte
 	var h [blockSize]byte
-	seal(k, &nonce, 0, nil, 0, &h[0], nil, 0)
+	seal(k, &nonce, 0, 1<<tagSize-1, nil, 0, &h[0], nil, 0)
 	defer clear(h[:])
 
 	k.power[15] = factor(&h)

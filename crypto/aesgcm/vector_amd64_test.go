@@ -115,11 +115,11 @@ func TestCounterWraps(t *testing.T) {
 					}
 				}
 				got := make([]byte, n+tagSize)
-				seal(k, (*[nonceSize]byte)(nonce), counter, nil, 0, &got[0], &plain[0], n)
+				seal(k, (*[nonceSize]byte)(nonce), counter, 1<<tagSize-1, nil, 0, &got[0], &plain[0], n)
 				if !bytes.Equal(got[:n], want) {
 					t.Fatalf("%d octets from counter %#x on are enciphered wrongly", n, counter)
 				}
-				if !open(k, (*[nonceSize]byte)(nonce), counter, nil, 0, &got[0], &got[0], n) || !bytes.Equal(got[:n], plain[:n]) {
+				if !open(k, (*[nonceSize]byte)(nonce), counter, 1<<tagSize-1, nil, 0, &got[0], &got[0], n) || !bytes.Equal(got[:n], plain[:n]) {
 					t.Fatalf("%d octets from counter %#x on do not open to what was sealed", n, counter)
 				}
 			}
@@ -130,16 +130,16 @@ func TestCounterWraps(t *testing.T) {
 // What the assembly can hold it does not write before the tag was compared; of longer messages Open leaves zeros.
 func TestNothingOfAWrongMessageIsLeft(t *testing.T) {
 	k := keyed(t, random(32, 16))
-	v := &vector{keys: *k}
+	v := &vector{keys: *k, tagLen: tagSize, tagMask: 1<<tagSize - 1}
 	nonce := [nonceSize]byte(random(33, nonceSize))
 	plain := random(34, 1500)
 	for n := 1; n <= len(plain); n++ {
 		sealed := make([]byte, n+tagSize)
-		seal(k, &nonce, 1, nil, 0, &sealed[0], &plain[0], n)
+		seal(k, &nonce, 1, 1<<tagSize-1, nil, 0, &sealed[0], &plain[0], n)
 		sealed[n+n%tagSize] ^= 1 << (n % 8)
 		room := make([]byte, 64+n+64)
 		out := around(room, 0, n)
-		if open(k, &nonce, 1, nil, 0, &out[0], &sealed[0], n) {
+		if open(k, &nonce, 1, 1<<tagSize-1, nil, 0, &out[0], &sealed[0], n) {
 			t.Fatalf("%d octets with a wrong tag opened", n)
 		}
 		if touched(room, 0, n) || n <= heldLen && touched(room, 0, 0) {
@@ -153,7 +153,7 @@ func TestNothingOfAWrongMessageIsLeft(t *testing.T) {
 
 func TestWipe(t *testing.T) {
 	keyed(t, make([]byte, 16))
-	v := newVector(random(35, 32)).(*vector)
+	v := newVector(random(35, 32), tagSize).(*vector)
 	v.Wipe()
 	if v.keys != (schedule{}) {
 		t.Error("Wipe leaves something of the key schedule")

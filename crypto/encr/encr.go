@@ -18,32 +18,52 @@ import (
 )
 
 // Transform is one row: an IANA "Transform Type 1 - Encryption Algorithm Transform ID".
-// A usable row has exactly one of NewAEAD and NewCBC.
+// A usable row has exactly one of NewAEAD and NewMode.
 type Transform struct {
 	ID       uint16
+	IKEv1    uint16    // its value of the Phase 1 attribute Encryption Algorithm, RFC 2409 appendix A; 0: none
+	DOI      uint16    // its ESP transform ID of IKEv1, RFC 2407 §4.4.4; 0: none
 	Name     string    // as IANA registered it, "ENCR_AES_GCM_16"
 	Log      string    // as strongSwan logs it, without the key length, "AES_GCM_16"
 	Keywords []Keyword // the first for a key length is the one we write
 	KeyBits  []uint16  // the Key Length attributes it takes, RFC 7296 §3.3.5; empty when the key length is fixed
-	FixedKey int       // octets of a key of fixed length, 0 when the attribute tells
+	FixedKey int       // octets of a key of fixed length, 0 when the attribute tells or there is no key
 	SaltLen  int       // octets of key material behind the key
 	IVLen    int       // octets of explicit IV in each packet
 	ICVLen   int       // octets of ICV of a combined-mode algorithm, 0 otherwise
 	Block    int       // plaintext must be a multiple of it
 	AEAD     bool      // combined mode: takes no integrity algorithm, RFC 7296 §3.3.3
+	RandomIV bool      // an IV must be unpredictable; otherwise it must only never come again
+	Implicit bool      // the IV is the sequence number and is not in the packet, RFC 8750
+	ESPOnly  bool      // not for the IKE SA
 	Strength int       // bits of security of a key of fixed length; 0: as many as the key has
 	RFC      string    // where its use in IKE and ESP is specified
 	Status   status.Status
+	Named    bool   // of a Default row: sound, but used only when it is named; the proposal `default` stays short
 	Why      string // of a refused or legacy row: why
 
+	// NewAEAD keys a combined mode whose nonce is salt | IV. One goroutine at a time may use it, and Seal and Open do not allocate
+	// when dst has room.
 	NewAEAD func(key secret.Bytes) (cipher.AEAD, error)
-	NewCBC  func(key secret.Bytes) (encrypt, decrypt CBC, err error)
+	// NewMode keys both directions of another algorithm.
+	NewMode func(key, salt secret.Bytes) (encrypt, decrypt Mode, err error)
 }
 
-// CBC is one direction of a block cipher in CBC mode that takes a new IV for each packet.
-type CBC interface {
+// Mode is one direction of encryption without integrity. SetIV begins another packet, which one call of CryptBlocks takes whole.
+type Mode interface {
 	cipher.BlockMode
 	SetIV(iv []byte)
+}
+
+// implicitIV is the octets of the sequence number that is the IV, extended to 64 bits if need be: RFC 8750 §4.
+const implicitIV = 8
+
+// NonceIV returns the octets of IV that a packet is ciphered with: those in the packet, or those of an implicit IV.
+func (t Transform) NonceIV() int {
+	if t.Implicit {
+		return implicitIV
+	}
+	return t.IVLen
 }
 
 // Keyword is one of the words that strongSwan's proposals have for a transform.

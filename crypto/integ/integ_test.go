@@ -2,77 +2,102 @@ package integ
 
 import (
 	"bytes"
-	"encoding/hex"
-	"strings"
+	"slices"
 	"testing"
 
 	"github.com/goswan/goswan/crypto/prf"
+	"github.com/goswan/goswan/crypto/secret"
+	"github.com/goswan/goswan/crypto/vectors"
 )
 
-// vectors are published known answers: the whole value, of which the ICV is the beginning.
-var vectors = []struct {
-	source         string
-	id             uint16
-	key, data, mac string
-}{
-	{"RFC 2202 §3, test case 1", 2, strings.Repeat("0b", 20), text("Hi There"), "b617318655057264e28bc0b6fb378c8ef146be00"},
-	{"RFC 2202 §3, test case 3", 2, strings.Repeat("aa", 20), strings.Repeat("dd", 50), "125d7342b9ac11cd91a39af48aa17b4f63f175d3"},
-	{"RFC 2202 §3, test case 5 (its digest-96)", 2, strings.Repeat("0c", 20), text("Test With Truncation"), "4c1a03424b55e07fe7f27be1"},
-	{"RFC 4868 §2.7.2.1, AUTH256-1", 12, strings.Repeat("0b", 32), text("Hi There"),
-		"198a607eb44bfbc69903a0f1cf2bbdc5ba0aa3f3d9ae3c1c7a3b1696a0b68cf7"},
-	{"RFC 4868 §2.7.2.1, AUTH256-2", 12, text("JefeJefeJefeJefeJefeJefeJefeJefe"), text("what do ya want for nothing?"),
-		"167f928588c5cc2eef8e3093caa0e87c"},
-	{"RFC 4868 §2.7.2.2, AUTH384-1", 13, strings.Repeat("0b", 48), text("Hi There"),
-		"b6a8d5636f5c6a7224f9977dcf7ee6c7fb6d0c48cbdee9737a959796489bddbc4c5df61d5b3297b4fb68dab9f1b582c2"},
-	{"RFC 4868 §2.7.2.3, AUTH512-1", 14, strings.Repeat("0b", 64), text("Hi There"),
-		"637edc6e01dce7e6742a99451aae82df23da3e92439e590e43e761b33e910fb8ac2878ebd5803f6f0b61dbce5e251ff8789a4722c1be65aea45fd464e89f8f5b"},
+// published are known answers: the whole value or its beginning, with which an ICV begins.
+func published(t testing.TB) []vectors.Vector {
+	t.Helper()
+	list, err := vectors.Read("testdata/vectors.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
 }
 
-func text(s string) string { return hex.EncodeToString([]byte(s)) }
-
-func unhex(t *testing.T, s string) []byte {
+// named is the row of a name.
+func named(t testing.TB, name string) *Transform {
 	t.Helper()
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatalf("the test's own hex %q: %v", s, err)
+	i := slices.IndexFunc(Transforms, func(r Transform) bool { return r.Name == name })
+	if i < 0 {
+		t.Fatalf("the table has no row %s", name)
 	}
-	return b
+	return &Transforms[i]
 }
 
 func TestPublishedVectors(t *testing.T) {
-	for _, v := range vectors {
-		row, ok := Lookup(v.id)
-		if !ok {
-			t.Fatalf("the table has no row %d", v.id)
+	for _, v := range published(t) {
+		row := named(t, v.Transform)
+		if len(v.Key) != row.KeyLen {
+			t.Errorf("%s has a key of %d octets, %s takes %d", v.Source, len(v.Key), row.Name, row.KeyLen)
+			continue
 		}
-		h := row.New(unhex(t, v.key))
+		h := row.New(secret.Bytes(v.Key))
 		// Twice: Reset has to restore the keyed state.
 		for range 2 {
 			h.Reset()
-			h.Write(unhex(t, v.data))
-			want := unhex(t, v.mac)
-			if got := h.Sum(nil)[:len(want)]; !bytes.Equal(got, want) {
-				t.Errorf("%s gives %x for %s, the source has %x", row.Name, got, v.source, want)
+			h.Write(v.Input)
+			if got := h.Sum(nil)[:len(v.Output)]; !bytes.Equal(got, v.Output) {
+				t.Errorf("%s gives %x for %s, the source has %x", row.Name, got, v.Source, v.Output)
 			}
-			if len(want) < row.ICVLen {
-				t.Errorf("%s proves %d octets of %s, of which a packet has %d", v.source, len(want), row.Name, row.ICVLen)
+			if len(v.Output) < row.ICVLen {
+				t.Errorf("%s proves %d octets of %s, of which a packet has %d", v.Source, len(v.Output), row.Name, row.ICVLen)
 			}
 		}
 	}
 }
 
-func TestEveryUsableRowHasAVectorWithAKeyOfItsLength(t *testing.T) {
-	have := map[uint16]bool{}
-	for _, v := range vectors {
-		row, _ := Lookup(v.id)
-		if len(v.key)/2 == row.KeyLen {
-			have[v.id] = true
+func TestEveryUsableRowHasAVector(t *testing.T) {
+	proven := vectors.Sources(published(t))
+	for _, row := range Transforms {
+		if row.Status.Usable() && len(proven[row.Name]) == 0 {
+			t.Errorf("%s has no published vector", row.Name)
 		}
 	}
+}
+
+// IANA gave the numbers of IKEv1 out once each, but several rows have one hash.
+func TestNumbersOfIKEv1(t *testing.T) {
+	doi, ah := map[uint16]string{}, map[uint16]string{}
 	for _, row := range Transforms {
-		if row.Status.Usable() && !have[row.ID] {
-			t.Errorf("%s has no published vector with a key of %d octets", row.Name, row.KeyLen)
+		for _, c := range []struct {
+			number uint16
+			taken  map[uint16]string
+		}{{row.DOI, doi}, {row.AH, ah}} {
+			if other := c.taken[c.number]; c.number != 0 && (other != "" || c.number > 13) {
+				t.Errorf("%s has the number %d of IKEv1, which is not assigned, or to %q", row.Name, c.number, other)
+			}
+			c.taken[c.number] = row.Name
 		}
+		if p, ok := prf.Lookup(row.PRF); ok && row.IKEv1 != 0 && row.IKEv1 != p.IKEv1 {
+			t.Errorf("%s has the hash %d in IKEv1 and its PRF %d", row.Name, row.IKEv1, p.IKEv1)
+		}
+	}
+	for name, want := range map[string][3]uint16{
+		"AUTH_HMAC_MD5_96": {1, 1, 2}, "AUTH_HMAC_SHA1_96": {2, 2, 3}, "AUTH_HMAC_SHA2_256_128": {4, 5, 5}, "AUTH_AES_XCBC_96": {0, 9, 9},
+		"AUTH_AES_256_GMAC": {0, 13, 13}, "AUTH_HMAC_SHA1_160": {0, 0, 0},
+	} {
+		if row := named(t, name); row.IKEv1 != want[0] || row.DOI != want[1] || row.AH != want[2] {
+			t.Errorf("%s has the numbers %d, %d and %d in IKEv1, IANA gave %v", name, row.IKEv1, row.DOI, row.AH, want)
+		}
+	}
+}
+
+func TestAKeyOfAnotherLengthPanics(t *testing.T) {
+	for _, name := range []string{"AUTH_AES_XCBC_96", "AUTH_AES_CMAC_96", "AUTH_CAMELLIA_XCBC_96"} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s takes a key of 15 octets", name)
+				}
+			}()
+			named(t, name).New(make([]byte, 15))
+		}()
 	}
 }
 

@@ -16,17 +16,19 @@ import (
 // Transform is one row: an IANA "Transform Type 2 - Pseudorandom Function Transform ID".
 type Transform struct {
 	ID       uint16
+	IKEv1    uint16   // the value of the Phase 1 attribute Hash Algorithm whose HMAC it is, RFC 2409 appendix A; 0: none
 	Name     string   // as IANA registered it and strongSwan logs it, "PRF_HMAC_SHA2_256"
 	Keywords []string // the first is the one we write
 	KeyLen   int      // preferred octets of key, the size of SK_d, SK_pi and SK_pr: RFC 7296 §2.14
 	OutLen   int      // octets of output
-	FixedKey bool     // takes a key of KeyLen octets only; SKEYSEED then uses half of each nonce, RFC 7296 §2.14
+	FixedKey bool     // was specified for keys of KeyLen octets: SKEYSEED takes 64 bits of each nonce, RFC 7296 §2.14
 	Strength int      // bits of security
 	RFC      string   // where its use in IKE is specified
 	Status   status.Status
+	Named    bool   // of a Default row: sound, but used only when it is named; the proposal `default` stays short
 	Why      string // of a refused or legacy row: why
 
-	// New returns the function keyed with a key of any length, of KeyLen octets if FixedKey.
+	// New returns the function keyed with a key of any length.
 	New func(key secret.Bytes) hash.Hash
 }
 

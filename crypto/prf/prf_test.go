@@ -9,53 +9,24 @@ import (
 	"encoding/hex"
 	"hash"
 	"slices"
-	"strings"
 	"testing"
+
+	"github.com/goswan/goswan/crypto/secret"
+	"github.com/goswan/goswan/crypto/status"
+	"github.com/goswan/goswan/crypto/vectors"
 )
 
-// vectors are published known answers of the functions.
-var vectors = []struct {
-	source         string
-	id             uint16
-	key, data, out string
-}{
-	{"RFC 2202 §3, test case 1", 2, strings.Repeat("0b", 20), text("Hi There"), "b617318655057264e28bc0b6fb378c8ef146be00"},
-	{"RFC 2202 §3, test case 2", 2, text("Jefe"), text("what do ya want for nothing?"), "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"},
-	{"RFC 4231 §4.2", 5, strings.Repeat("0b", 20), text("Hi There"), "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
-	{"RFC 4231 §4.3", 5, text("Jefe"), text("what do ya want for nothing?"), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
-	{"RFC 4231 §4.2", 6, strings.Repeat("0b", 20), text("Hi There"), "afd03944d84895626b0825f4ab46907f15f9dadbe4101ec682aa034c7cebc59cfaea9ea9076ede7f4af152e8b2fa9cb6"},
-	{"RFC 4231 §4.3", 6, text("Jefe"), text("what do ya want for nothing?"), "af45d2e376484031617f78d2b58a6b1b9c7ef464f5a01b47e42ec3736322445e8e2240ca5e69e2c78b3239ecfab21649"},
-	{"RFC 4231 §4.2", 7, strings.Repeat("0b", 20), text("Hi There"), "87aa7cdea5ef619d4ff0b4241a1d6cb02379f4e2ce4ec2787ad0b30545e17cdedaa833b7d6b8a702038b274eaea3f4e4be9d914eeb61f1702e696c203a126854"},
-	{"RFC 4231 §4.3", 7, text("Jefe"), text("what do ya want for nothing?"), "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea2505549758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737"},
-}
-
-// plusVectors are published known answers of prf+. Those of NIST are from its validation of the key derivations of
-// SP 800-135 Rev. 1 §4.2: the key is SKEYSEED and the seed is Ni | Nr | SPIi | SPIr. HKDF-Expand of RFC 5869 §2.3 is
+// published are known answers of the functions, and with Use "prf+" of prf+. Those of NIST for prf+ are from its validation of the key
+// derivations of SP 800-135 Rev. 1 §4.2: the key is SKEYSEED and the seed is Ni | Nr | SPIi | SPIr. HKDF-Expand of RFC 5869 §2.3 is
 // prf+ by another name.
-var plusVectors = []struct {
-	source         string
-	id             uint16
-	key, seed, out string
-}{
-	{"RFC 5869 A.4", 2, "9b6c18c432a7bf8f0e71c8eb88f4b30baa2ba243", "f0f1f2f3f4f5f6f7f8f9",
-		"085a01ea1b10f36933068b56efa5ad81a4f14b822f5b091568a9cdd4f155fda2c22e422478d305f3f896"},
-	{"RFC 5869 A.1", 5, "077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5", "f0f1f2f3f4f5f6f7f8f9",
-		"3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865"},
-	{"NIST CAVP, IKEv2 SHA-256", 5, "37fde90b81d63692620f67367b62092e3efdc6a03509137d731004767ff35010",
-		"ed80dc79912c32a935fb6d1a3feac07847c1858efc932ea4606fd05609624002",
-		"63d018a08f7a29daa7d1f92cb63f45fa39bbaf5e5f1a78139613bb891e3e6bf9d0448f7c74e05b4c1a25c0b61e62c875e852f287e192d4ae536112db51972164" +
-			"00bd5e123470efc15f53161865fe8b19a1416518a157d651ecd2caddab6a9eae6a27a55af088218d5156edaa9789f934d9836ed43edffda553822202ff9f7d4860ca72e0"},
-	{"NIST CAVP, IKEv2 SHA-384", 6, "54436a9ea95d6ff79b967f4b07f6de976a376e8ea26aa9574709afc60243c9c141da4ca0e158e627a75ea87f6feb07ef",
-		"d672b0bc852829b93509f3b7247063640f9a016d7b22223c85f710daf8b982d8",
-		"10b00a654643b3b985764f86e23ef62431122fcc96de16e338a372bee49391db1f83a7358c080380abbf4af47cdb83b9530343168f7dbc9221260e1546c6b383" +
-			"e2235d2705a727f0b41aebf6a1b4c61cb460660152a17ba74c20d5191ba6841794945270d829587b7f3294639ea7b77149e1d07230ac16e0cd5ab236fa3212bd569ee70f"},
-	{"NIST CAVP, IKEv2 SHA-512", 7, "daf9bd6f2f912da553867966af386e67909a8df0ca7e84b83b355cb7d7f1026f17d8ea34b5d57fd0d1ba389528fca1e81d1c8ce511b28a2458241143fee30ccc",
-		"df7931db9b429e10b8aa8e4d460423939ba40af9157f47925383c7cd3d1046e6",
-		"919a75deaeccbd393bebc89615f8a215edb7073b2319d86740221eee7a2deb92509044d7e61fcb1bf9676b3881c7ced49e6bba1549da3113601677a2445d91ac" +
-			"13a597335782dd3a9cf496d9e19b932f27dd35e36f8070d232d0a3b3f4c4a0b4ba4470778dc090f31f52ab1b6d81e4c7dfb35063ad96c327adcdbde714cc9a6b5ef049b8"},
+func published(t testing.TB, use string) []vectors.Vector {
+	t.Helper()
+	list, err := vectors.Read("testdata/vectors.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(list, func(v vectors.Vector) bool { return v.Use != use })
 }
-
-func text(s string) string { return hex.EncodeToString([]byte(s)) }
 
 func unhex(t *testing.T, s string) []byte {
 	t.Helper()
@@ -75,23 +46,71 @@ func row(t *testing.T, id uint16) Transform {
 	return *r
 }
 
+// named is the row of a name.
+func named(t testing.TB, name string) *Transform {
+	t.Helper()
+	i := slices.IndexFunc(Transforms, func(r Transform) bool { return r.Name == name })
+	if i < 0 {
+		t.Fatalf("the table has no row %s", name)
+	}
+	return &Transforms[i]
+}
+
 func TestPublishedVectors(t *testing.T) {
-	for _, v := range vectors {
-		r, data := row(t, v.id), unhex(t, v.data)
-		if got := r.Sum(unhex(t, v.key), data[:3], data[3:]); !bytes.Equal(got, unhex(t, v.out)) {
-			t.Errorf("%s gives %x for %s, the source has %s", r.Name, got, v.source, v.out)
+	for _, v := range published(t, "") {
+		r, cut := named(t, v.Transform), len(v.Input)/3
+		if got := r.Sum(secret.Bytes(v.Key), v.Input[:cut], v.Input[cut:]); !bytes.Equal(got, v.Output) {
+			t.Errorf("%s gives %x for %s, the source has %x", r.Name, got, v.Source, v.Output)
 		}
 	}
 }
 
 func TestPublishedVectorsOfPlus(t *testing.T) {
-	for _, v := range plusVectors {
-		r, want := row(t, v.id), unhex(t, v.out)
+	for _, v := range published(t, "prf+") {
+		r := named(t, v.Transform)
 		// Every length is a beginning of the longest.
-		for n := range len(want) + 1 {
-			if got := r.Plus(unhex(t, v.key), unhex(t, v.seed), n); !bytes.Equal(got, want[:n]) {
-				t.Fatalf("the first %d octets of %s+ are %x for %s, the source has %x", n, r.Name, []byte(got), v.source, want[:n])
+		for n := range len(v.Output) + 1 {
+			if got := r.Plus(v.Key, v.Input, n); !bytes.Equal(got, v.Output[:n]) {
+				t.Fatalf("the first %d octets of %s+ are %x for %s, the source has %x", n, r.Name, []byte(got), v.Source, v.Output[:n])
 			}
+		}
+	}
+}
+
+// prf+ as RFC 7296 §2.13 writes it down, of each function that is proven.
+func TestPlusByItsDefinition(t *testing.T) {
+	for _, r := range Transforms {
+		if !r.Status.Usable() {
+			continue
+		}
+		for _, n := range []int{8, r.KeyLen, 100} {
+			key, seed := bytes.Repeat([]byte{0x5c}, n), []byte("the seed of prf+")
+			var all, block []byte
+			for i := byte(1); i <= 9; i++ {
+				block = r.Sum(key, block, seed, []byte{i})
+				all = append(all, block...)
+			}
+			if got := r.Plus(key, seed, len(all)); !bytes.Equal(got, all) {
+				t.Errorf("%s+ with a key of %d octets is %x, its definition gives %x", r.Name, n, []byte(got), all)
+			}
+		}
+	}
+}
+
+// "…only the first 64 bits of Ni and the first 64 bits of Nr are used in calculating SKEYSEED"  RFC 7296 §2.14
+func TestNonceKey(t *testing.T) {
+	ni, nr := bytes.Repeat([]byte{1}, 16), bytes.Repeat([]byte{2}, 32)
+	for _, r := range Transforms {
+		want := slices.Concat(ni, nr)
+		switch r.Name {
+		case "PRF_AES128_XCBC", "PRF_AES128_CMAC", "PRF_CAMELLIA128_XCBC":
+			want = slices.Concat(ni[:8], nr[:8])
+		}
+		if got := r.NonceKey(ni, nr); !bytes.Equal(got, want) {
+			t.Errorf("the key of SKEYSEED of %s is %x, want %x", r.Name, got, want)
+		}
+		if got := r.NonceKey(ni[:3], nr[:0]); !bytes.Equal(got, ni[:3]) {
+			t.Errorf("of nonces that are too short the key of %s is %x", r.Name, got)
 		}
 	}
 }
@@ -168,13 +187,7 @@ func TestPlusLeavesNothingBehindItsEnd(t *testing.T) {
 
 func TestRows(t *testing.T) {
 	ids, words := map[uint16]bool{}, map[string]bool{}
-	tested, testedPlus := map[uint16]bool{}, map[uint16]bool{}
-	for _, v := range vectors {
-		tested[v.id] = true
-	}
-	for _, v := range plusVectors {
-		testedPlus[v.id] = true
-	}
+	proven, provenPlus := vectors.Sources(published(t, "")), vectors.Sources(published(t, "prf+"))
 	for _, r := range Transforms {
 		if ids[r.ID] {
 			t.Errorf("two rows have the Transform ID %d", r.ID)
@@ -192,8 +205,12 @@ func TestRows(t *testing.T) {
 		if !r.Status.Usable() {
 			continue
 		}
-		if !tested[r.ID] || !testedPlus[r.ID] {
-			t.Errorf("%s has no published vector of the function and of prf+", r.Name)
+		if len(proven[r.Name]) == 0 {
+			t.Errorf("%s has no published vector", r.Name)
+		}
+		// prf+ is one for all of them; what `default` has is proven by its own.
+		if r.Status == status.Default && !r.Named && len(provenPlus[r.Name]) == 0 {
+			t.Errorf("%s has no published vector of prf+", r.Name)
 		}
 		if n := len(r.Sum(make([]byte, r.KeyLen))); n != r.OutLen {
 			t.Errorf("%s gives %d octets, its row says %d", r.Name, n, r.OutLen)

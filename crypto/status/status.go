@@ -11,7 +11,7 @@ type Status uint8
 // The standings. The zero value is the one that gives nothing away.
 const (
 	Unimplemented Status = iota // known by number, name and keyword only
-	Default                     // usable, and part of the proposal `default`
+	Default                     // sound, and part of the proposal `default` unless the row says that it has to be named
 	Legacy                      // usable when the configuration names it; worth a warning
 	Refused                     // never usable: broken, or too short
 )

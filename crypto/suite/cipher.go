@@ -14,7 +14,7 @@ var ErrLength = errors.New("suite: the ciphertext has an impossible length")
 //
 // What is protected, for the two kinds of algorithm:
 //
-//	combined mode (RFC 4106, RFC 7634)      encryption and integrity apart (RFC 4303 §3.3.2, RFC 7296 §3.14)
+//	combined mode (RFC 4106, 4309, 7634)    encryption and integrity apart (RFC 4303 §3.3.2, RFC 7296 §3.14)
 //
 //	nonce  = salt | iv                      ciphertext = encrypt(iv, plaintext)
 //	aad      is associated data             ICV over aad | iv | ciphertext | trail, truncated
@@ -24,9 +24,13 @@ var ErrLength = errors.New("suite: the ciphertext has an impossible length")
 // for combined mode (RFC 4106 §5) and is the trail otherwise (RFC 4303 §2.2.1). For the Encrypted payload aad is the
 // message up to the IV and there is no trail (RFC 5282 §5.1, RFC 7296 §3.14).
 //
+// With an implicit IV (RFC 8750, encr.Transform.Implicit) the packet has none and iv is the sequence number, 8 octets, whose high half
+// is zero where sequence numbers are not extended.
+//
 // A length that breaks a method's terms is a bug of the caller and panics, except where Open says otherwise.
 type Cipher interface {
-	// IVLen returns the octets of IV in the packet: 8 for the counter-based algorithms, 16 for CBC.
+	// IVLen returns the octets of IV in the packet: 8 for the counter-based algorithms, a block for CBC, none for NULL and for implicit
+	// IVs.
 	IVLen() int
 	// ICVLen returns the octets of integrity check value at the packet's end.
 	ICVLen() int
@@ -34,7 +38,7 @@ type Cipher interface {
 	// none. The minimum of 4 of ESP is the caller's business.
 	Align() int
 	// RandomIV tells whether an IV has to be unpredictable (RFC 3602 §3). Otherwise it has to be unique and a counter is
-	// best (RFC 4106 §3.1, RFC 7634 §2).
+	// best (RFC 3686 §4, RFC 4106 §3.1, RFC 4309 §3.1, RFC 7634 §2).
 	RandomIV() bool
 	// Seal writes ciphertext and integrity check value to dst[:len(plaintext)+ICVLen()]. dst and plaintext start at the
 	// same octet or do not overlap; iv, aad and trail do not overlap dst.

@@ -27,7 +27,7 @@ func TestWipeReachesTheKeySchedule(t *testing.T) {
 }
 
 func TestWipeReachesTheKeyScheduleOfCBC(t *testing.T) {
-	c := newCipher(t, sets(t)[0], 1).(*cbc)
+	c := newCipher(t, sets(t)[0], 1).(*apart)
 	decrypt := c.decrypt
 	if _, wipes := decrypt.(interface{ Wipe() }); !wipes {
 		t.Skip("this processor has the standard library's AES-CBC, which offers no overwriting")

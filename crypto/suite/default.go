@@ -11,8 +11,8 @@ import (
 // Default returns what the keyword `default` stands for, by strongSwan's rule: a proposal with combined-mode encryption
 // and one with encryption and integrity apart, which for IKE comes first and for ESP last; the ESP proposals without
 // key exchange (a rekeyed Child SA takes its keys from the IKE SA), without extended sequence numbers, and of the
-// combined modes with AES-GCM alone. For AH there is one proposal. Only rows of status Default are in it, and of
-// the key exchanges those that need not be named.
+// combined modes with AES-GCM alone. For AH there is one proposal. Only rows of status Default are in it, and
+// of those the ones that need not be named.
 func Default(p Protocol) []Proposal {
 	switch p {
 	case IKE:
@@ -35,7 +35,7 @@ func defaultIKE(combined bool) Proposal {
 		p.Transforms = append(defaultEncr(classic), defaultInteg()...)
 	}
 	for _, r := range prf.Transforms {
-		if r.Status == status.Default {
+		if r.Status == status.Default && !r.Named {
 			p.Transforms = append(p.Transforms, Transform{Type: PRF, ID: r.ID})
 		}
 	}
@@ -54,7 +54,7 @@ func gcm16(r encr.Transform) bool   { return r.Name == "ENCR_AES_GCM_16" }
 func defaultEncr(take func(encr.Transform) bool) []Transform {
 	var out []Transform
 	for _, r := range encr.Transforms {
-		if r.Status != status.Default || !take(r) {
+		if r.Status != status.Default || r.Named || !take(r) {
 			continue
 		}
 		if len(r.KeyBits) == 0 {
@@ -70,7 +70,7 @@ func defaultEncr(take func(encr.Transform) bool) []Transform {
 func defaultInteg() []Transform {
 	var out []Transform
 	for _, r := range integ.Transforms {
-		if r.Status == status.Default {
+		if r.Status == status.Default && !r.Named {
 			out = append(out, Transform{Type: INTEG, ID: r.ID})
 		}
 	}

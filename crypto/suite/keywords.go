@@ -53,6 +53,15 @@ func yieldAll(yield func(string, Transform) bool, t TransformType, id uint16, wo
 
 // lookup finds the transform of a word.
 func lookup(word string) (Transform, bool) {
+	if kind, method, ok := cutAdditional(word); ok {
+		t, ok := lookupKeyword(method)
+		return Transform{Type: kind, ID: t.ID}, ok && t.Type == KE
+	}
+	return lookupKeyword(word)
+}
+
+// lookupKeyword finds the transform of a word of the tables.
+func lookupKeyword(word string) (Transform, bool) {
 	for w, t := range keywords() {
 		if w == word {
 			return t, true
@@ -61,10 +70,18 @@ func lookup(word string) (Transform, bool) {
 	return Transform{}, false
 }
 
-// keyword returns the word that we write, or the log name where there is none.
-func (t Transform) keyword() string {
+// cutAdditional takes the word of an additional key exchange (RFC 9370) apart: "ke1_mlkem768" is ADDKE1 and "mlkem768".
+func cutAdditional(word string) (kind TransformType, method string, ok bool) {
+	if len(word) < 4 || word[:2] != "ke" || word[2] < '1' || word[2] > '7' || word[3] != '_' {
+		return 0, "", false
+	}
+	return ADDKE1 + TransformType(word[2]-'1'), word[4:], true
+}
+
+// Keyword returns the word that we write for the transform, or its log name where there is none.
+func (t Transform) Keyword() string {
 	if t.Type.additionalKE() {
-		return fmt.Sprintf("ke%d_%s", t.Type-ADDKE1+1, Transform{Type: KE, ID: t.ID}.keyword())
+		return fmt.Sprintf("ke%d_%s", t.Type-ADDKE1+1, Transform{Type: KE, ID: t.ID}.Keyword())
 	}
 	for w, k := range keywords() {
 		if k == t {

@@ -33,7 +33,13 @@ func (e *ParseError) Error() string {
 
 // Parse reads proposals as swanctl.conf has them: keywords joined by hyphens, proposals separated by commas, `default`
 // for what Default returns. Every proposal it returns can be negotiated by this version. The error is a *ParseError.
-func Parse(p Protocol, text string) ([]Proposal, error) {
+//
+// Additional key exchanges (RFC 9370), `ke1_mlkem768`, are understood and cannot be done yet. One that is optional, for
+// `ke1_none` stands beside it, is left out, as a peer could demand as well; Forgone tells which. One that is not is an error.
+func Parse(p Protocol, text string) ([]Proposal, error) { return parseList(p, text, parseOne) }
+
+// parseList reads proposals that are separated by commas.
+func parseList(p Protocol, text string, one func(Protocol, string) (Proposal, error)) ([]Proposal, error) {
 	var out []Proposal
 	for part := range strings.SplitSeq(text, ",") {
 		part = strings.TrimSpace(part)
@@ -41,7 +47,7 @@ func Parse(p Protocol, text string) ([]Proposal, error) {
 			out = append(out, Default(p)...)
 			continue
 		}
-		proposal, err := parseOne(p, part)
+		proposal, err := one(p, part)
 		if err != nil {
 			return nil, err
 		}
@@ -77,9 +83,6 @@ func parseOne(p Protocol, text string) (Proposal, error) {
 
 // parseWord returns the transform of a word, or the reason why there is none to be had.
 func parseWord(p Protocol, word string) (t Transform, reason, suggest string) {
-	if len(word) > 4 && strings.HasPrefix(word, "ke") && word[2] >= '1' && word[2] <= '7' && word[3] == '_' {
-		return t, "is an additional key exchange (RFC 9370), which is not implemented in this version", ""
-	}
 	if word == "" {
 		return t, "has an empty word between two hyphens", ""
 	}
@@ -87,11 +90,14 @@ func parseWord(p Protocol, word string) (t Transform, reason, suggest string) {
 	if !ok {
 		return t, "is no keyword", similar(p, word)
 	}
-	switch s, why := t.Status(); s {
-	case status.Refused:
+	switch s, why := t.Status(); {
+	case s == status.Refused:
 		return t, fmt.Sprintf("(%s) is refused: %s", t, why), instead(t)
-	case status.Unimplemented:
+	case s == status.Unimplemented && !t.Type.additionalKE(): // those may be optional
 		return t, fmt.Sprintf("(%s) is not implemented in this version", t), instead(t)
+	}
+	if t.notFor(p) {
+		return t, fmt.Sprintf("(%s) is not for %s", t, p), instead(t)
 	}
 	return t, "", ""
 }
@@ -112,6 +118,9 @@ var substitute = map[TransformType]string{
 // complete applies the rules for a whole proposal: what is implied is added, what has no meaning is dropped, what is
 // missing is an error.
 func complete(p Proposal) (_ Proposal, reason, suggest string) {
+	if p, reason, suggest = completeAdditional(p); reason != "" {
+		return p, reason, suggest
+	}
 	if p.Protocol == IKE {
 		if p, reason, suggest = completeIKE(p); reason != "" {
 			return p, reason, suggest
@@ -129,6 +138,43 @@ func complete(p Proposal) (_ Proposal, reason, suggest string) {
 		p, reason, suggest = completeEncryption(p)
 	}
 	return p.sorted(), reason, suggest
+}
+
+// completeAdditional leaves out the additional key exchanges that are optional.
+//
+// If the responder selects NONE, "then any corresponding additional key exchanges MUST NOT take place": not to offer the
+// type at all is to select NONE beforehand.  RFC 9370 §2.2.2
+func completeAdditional(p Proposal) (_ Proposal, reason, suggest string) {
+	named := ""
+	for kind := ADDKE1; kind <= ADDKE7; kind++ {
+		nothing := Transform{Type: kind, ID: none}
+		methods := p.Of(kind)
+		for _, t := range methods {
+			if t != nothing && named == "" {
+				named = t.Keyword()
+			}
+		}
+		if len(methods) > 0 && !slices.Contains(methods, nothing) {
+			return p, fmt.Sprintf("requires the additional key exchange %s (RFC 9370), which this version understands and cannot do yet: "+
+				"add %s beside it if it may be left out, or remove it", methods[0].Keyword(), nothing.Keyword()), ""
+		}
+		p = p.Without(kind)
+	}
+	if named != "" && p.Protocol != IKE && !slices.ContainsFunc(p.Of(KE), func(t Transform) bool { return t.ID != none }) {
+		return p, fmt.Sprintf("names %s, and no key exchange that it could be in addition to", named), substitute[KE]
+	}
+	return p, "", ""
+}
+
+// Forgone returns the additional key exchanges that Parse leaves out of a text that it has read.
+func Forgone(text string) []Transform {
+	var out []Transform
+	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ',' || r == '-' || r == ' ' }) {
+		if t, ok := lookup(word); ok && t.Type.additionalKE() && t.ID != none && !slices.Contains(out, t) {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 func completeIKE(p Proposal) (_ Proposal, reason, suggest string) {
@@ -182,9 +228,23 @@ func completeEncryption(p Proposal) (_ Proposal, reason, suggest string) {
 
 // similar returns the usable keyword that differs least from word, or nothing if all differ too much.
 func similar(p Protocol, word string) string {
+	if kind, method, ok := cutAdditional(word); ok {
+		if w := nearestWord(method, func(t Transform) bool { s, _ := t.Status(); return t.Type == KE && s != status.Refused }); w != "" {
+			return fmt.Sprintf("ke%d_%s", kind-ADDKE1+1, w)
+		}
+		return ""
+	}
+	return nearestWord(word, func(t Transform) bool {
+		s, _ := t.Status()
+		return s.Usable() && (p == IKE || t.Type != PRF) && (p != IKE || t.Type != ESN)
+	})
+}
+
+// nearestWord returns the keyword that differs least from word among those whose transforms will do.
+func nearestWord(word string, will func(Transform) bool) string {
 	best, distance := "", len(word)/2+1
 	for w, t := range keywords() {
-		if s, _ := t.Status(); !s.Usable() || p != IKE && t.Type == PRF || p == IKE && t.Type == ESN {
+		if !will(t) {
 			continue
 		}
 		if d := edits(strings.ToLower(word), w); d < distance {

@@ -5,7 +5,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/goswan/goswan/crypto/encr"
 	"github.com/goswan/goswan/crypto/integ"
+	"github.com/goswan/goswan/crypto/ke"
+	"github.com/goswan/goswan/crypto/prf"
 	"github.com/goswan/goswan/crypto/status"
 )
 
@@ -27,8 +30,7 @@ func (p Proposal) Of(t TransformType) []Transform {
 	return out
 }
 
-// Without returns the proposal without its transforms of one type: without KE is what belongs into an IKE_AUTH
-// exchange, which makes a Child SA with no key exchange of its own (RFC 7296 §1.2).
+// Without returns the proposal without its transforms of one type.
 func (p Proposal) Without(t TransformType) Proposal {
 	out := Proposal{Protocol: p.Protocol, Transforms: make([]Transform, 0, len(p.Transforms))}
 	for _, tr := range p.Transforms {
@@ -37,6 +39,79 @@ func (p Proposal) Without(t TransformType) Proposal {
 		}
 	}
 	return out
+}
+
+// WithoutKE returns the proposal without key exchanges, which is what belongs into an IKE_AUTH exchange: it makes a
+// Child SA with no key exchange of its own (RFC 7296 §1.2).
+func (p Proposal) WithoutKE() Proposal {
+	for kind := range ADDKE7 + 1 {
+		if kind == KE || kind.additionalKE() {
+			p = p.Without(kind)
+		}
+	}
+	return p
+}
+
+// Strength returns the bits of security of the proposal's weakest transform, and which that is; 0 when none of them has
+// a known strength.
+func (p Proposal) Strength() (bits int, weakest Transform) {
+	for _, t := range p.Transforms {
+		if b := t.Strength(); b != 0 && (bits == 0 || b < bits) {
+			bits, weakest = b, t
+		}
+	}
+	return bits, weakest
+}
+
+// Strength returns the transform's bits of security, 0 when they are not known or it has none, as sequence numbers have not.
+func (t Transform) Strength() int {
+	switch {
+	case t.Type == ENCR:
+		if r, ok := encr.Lookup(t.ID); ok {
+			return r.StrengthBits(t.KeyBits)
+		}
+	case t.Type == PRF:
+		if r, ok := prf.Lookup(t.ID); ok {
+			return r.Strength
+		}
+	case t.Type == INTEG:
+		if r, ok := integ.Lookup(t.ID); ok {
+			return r.Strength
+		}
+	case t.Type == KE || t.Type.additionalKE():
+		if r, ok := ke.Lookup(t.ID); ok {
+			return r.Strength
+		}
+	}
+	return 0
+}
+
+// Standing is the transform's status in one word, "named" for a sound one that `default` does not have.
+func (t Transform) Standing() string {
+	s, _ := t.Status()
+	if s == status.Default && t.named() {
+		return "named"
+	}
+	return s.String()
+}
+
+// named tells that the transform's row is used only when a proposal names it.
+func (t Transform) named() bool {
+	switch {
+	case t.Type == ENCR:
+		r, ok := encr.Lookup(t.ID)
+		return ok && r.Named
+	case t.Type == PRF:
+		r, ok := prf.Lookup(t.ID)
+		return ok && r.Named
+	case t.Type == INTEG:
+		r, ok := integ.Lookup(t.ID)
+		return ok && r.Named
+	case t.Type == KE || t.Type.additionalKE():
+		r, ok := ke.Lookup(t.ID)
+		return ok && r.Named
+	}
+	return false
 }
 
 // Legacy returns the transforms that deserve a warning.
@@ -99,7 +174,7 @@ func (p Proposal) Keywords() string {
 			continue
 		}
 		for _, tr := range transforms {
-			words = append(words, tr.keyword())
+			words = append(words, tr.Keyword())
 		}
 	}
 	return strings.Join(words, "-")

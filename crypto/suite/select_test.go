@@ -140,11 +140,14 @@ func TestSelectOnRandomProposals(t *testing.T) {
 		}
 		if !ok {
 			m := Nearest(offered, accepted)
-			if len(m.Missing) == 0 || m.Add == "" {
+			if len(m.Missing) == 0 || m.Ours.Keywords == "" || m.Ask == "" {
 				t.Fatalf("%v and %v: nothing is chosen, and yet Nearest finds %+v", offered, accepted, m)
 			}
-			if _, _, ok := Select(offered, append(accepted, parse(t, p, m.Add)...), true); !ok {
-				t.Fatalf("%v and %v: adding %q does not help", offered, accepted, m.Add)
+			if _, _, ok := Select(offered, append(accepted, parse(t, p, m.Ours.Keywords)...), true); !ok {
+				t.Fatalf("%v and %v: adding %q does not help", offered, accepted, m.Ours.Keywords)
+			}
+			if _, _, ok := Select(parse(t, p, m.Ask), accepted, true); !ok {
+				t.Fatalf("%v and %v: that the peer offers %q does not help", offered, accepted, m.Ask)
 			}
 			continue
 		}
@@ -168,73 +171,6 @@ func TestSelectOnRandomProposals(t *testing.T) {
 	}
 }
 
-func TestNearest(t *testing.T) {
-	unimplemented := Transform{Type: KE, ID: 33}
-	for _, c := range []struct {
-		name              string
-		offered, accepted []Proposal
-		missing           []TransformType
-		add               string
-		says              string
-	}{
-		{"integrity and PRF", offer(t, IKE, "aes256-sha1-modp2048"), offer(t, IKE, "aes256-sha256-modp2048"), []TransformType{INTEG, PRF}, "aes256-sha1-modp2048",
-			"the peer offered IKE:AES_CBC_256/HMAC_SHA1_96/PRF_HMAC_SHA1/MODP_2048, this connection accepts IKE:AES_CBC_256/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/MODP_2048; " +
-				"they have no INTEG and no PRF in common; add `aes256-sha1-modp2048` to `proposals`"},
-		{"the nearer of two", offer(t, ESP, "aes256-sha256-x25519", "aes128gcm16-x25519"), offer(t, ESP, "aes128gcm16-ecp256"), []TransformType{KE}, "aes128gcm16-x25519", "`esp_proposals`"},
-		{"what is accepted stays", offer(t, IKE, "aes128-aes256-sha1-sha256-prfsha256-x25519"), offer(t, IKE, "aes256-sha256-ecp256"), []TransformType{KE}, "aes256-sha256-x25519", "no KE in common"},
-		{"sound before legacy", offer(t, ESP, "aes128-sha1-sha512"), offer(t, ESP, "aes128-sha256"), []TransformType{INTEG}, "aes128-sha512", "add `aes128-sha512`"},
-		{"a group of another version", raw(IKE, tAES256, tSHA1, Transform{Type: PRF, ID: 2}, unimplemented), offer(t, IKE, "aes256-sha1-modp2048"), []TransformType{KE}, "",
-			"; they have no KE in common; GOST3410_256 is not implemented in this version"},
-		{"a group that is refused", raw(IKE, tAES256, tSHA1, Transform{Type: PRF, ID: 2}, Transform{Type: KE, ID: 1024}), offer(t, IKE, "aes256-sha1-modp2048"), []TransformType{KE}, "",
-			"; MODP_NULL is refused: it is no key exchange"},
-		{"PFS wanted here", offer(t, ESP, "aes256gcm16"), offer(t, ESP, "aes256gcm16-x25519"), []TransformType{KE}, "aes256gcm16", "add `aes256gcm16` to `esp_proposals`"},
-		{"PFS wanted there", offer(t, ESP, "aes256gcm16-x25519"), offer(t, ESP, "aes256gcm16"), []TransformType{KE}, "aes256gcm16-x25519", "no KE in common"},
-		{"ESN", offer(t, ESP, "aes256gcm16-esn"), offer(t, ESP, "aes256gcm16"), []TransformType{ESN}, "aes256gcm16-esn", "no ESN in common"},
-		{"combined mode against the other kind", offer(t, ESP, "aes256gcm16"), offer(t, ESP, "aes256-sha256"), []TransformType{ENCR}, "aes256gcm16", "no ENCR in common"},
-		{"encryption without integrity", raw(ESP, tAES256, tNoESN), offer(t, ESP, "aes256-sha256"), []TransformType{INTEG}, "", "no INTEG in common"},
-		{"AH", offer(t, AH, "sha256"), offer(t, AH, "sha512"), []TransformType{INTEG}, "sha256", "`ah_proposals`"},
-		{"an additional key exchange", raw(IKE, tGCM256, tPRF256, tX25519, Transform{Type: ADDKE1, ID: 36}), offer(t, IKE, "aes256gcm16-prfsha256-x25519"), []TransformType{ADDKE1}, "",
-			"no ADDKE1 in common; KE1_ML_KEM_768 is not implemented in this version"},
-		{"a type that nobody knows", raw(ESP, tGCM256, tNoESN, Transform{Type: 13, ID: 1}), offer(t, ESP, "aes256gcm16"), []TransformType{13}, "", "no transform type 13 in common"},
-		{"nothing offered", nil, Default(IKE), nil, "", "the peer offered no proposal"},
-		{"nothing in what is offered", raw(IKE), Default(IKE), nil, "", "the peer offered no proposal"},
-		{"nothing accepted", offer(t, ESP, "aes128gcm16"), nil, nil, "", "the peer offered ESP:AES_GCM_16_128/NO_EXT_SEQ, and no proposal is configured"},
-		{"another protocol", offer(t, AH, "sha256"), offer(t, ESP, "aes128gcm16"), nil, "", "the peer offered AH:HMAC_SHA2_256_128/NO_EXT_SEQ, this connection accepts ESP:AES_GCM_16_128/NO_EXT_SEQ"},
-	} {
-		m := Nearest(c.offered, c.accepted)
-		if c.name != "nothing in what is offered" && !slices.Equal(m.Missing, c.missing) || m.Add != c.add {
-			t.Errorf("%s: missing is %v and the advice %q, want %v and %q", c.name, m.Missing, m.Add, c.missing, c.add)
-		}
-		if !strings.Contains(m.String(), c.says) {
-			t.Errorf("%s: the sentence is\n%s, want in it\n%s", c.name, m, c.says)
-		}
-		if m.Add == "" {
-			continue
-		}
-		if _, _, ok := Select(c.offered, parse(t, m.Offered.Protocol, m.Add), true); !ok {
-			t.Errorf("%s: following the advice %q does not help", c.name, m.Add)
-		}
-	}
-}
-
-// A stranger can send as much as fits into a message before anything is known of him; the diagnosis stays short.
-func TestTheDiagnosisOfAHugeOfferIsShort(t *testing.T) {
-	var huge []Proposal
-	for range 40 {
-		p := Proposal{Protocol: IKE}
-		for id := range uint16(200) {
-			p.Transforms = append(p.Transforms, Transform{Type: TransformType(1 + id%7), ID: 5000 + id, KeyBits: id})
-		}
-		huge = append(huge, p)
-	}
-	if _, _, ok := Select(huge, Default(IKE), false); ok {
-		t.Error("something is chosen of transforms that nobody knows")
-	}
-	if s := Nearest(huge, Default(IKE)).String(); len(s) > 4096 {
-		t.Errorf("the diagnosis has %d octets", len(s))
-	}
-}
-
 func TestResolveRefuses(t *testing.T) {
 	for what, p := range map[string]Proposal{
 		"two encryption algorithms":        {ESP, []Transform{tGCM128, tGCM256, tNoESN}},
@@ -245,7 +181,10 @@ func TestResolveRefuses(t *testing.T) {
 		"no key exchange":                  {IKE, []Transform{tGCM128, tPRF256}},
 		"key exchange NONE":                {IKE, []Transform{tGCM128, tPRF256, tNoKE}},
 		"an encryption nobody has":         {ESP, []Transform{{ENCR, 999, 0}, tNoESN}},
-		"an encryption not implemented":    {ESP, []Transform{{ENCR, 13, 128}, tSHA256, tNoESN}},
+		"NULL encryption of the IKE SA":    {IKE, []Transform{{ENCR, 11, 0}, tSHA256, tPRF256, tX25519}},
+		"GMAC for the IKE SA":              {IKE, []Transform{{ENCR, 21, 128}, tPRF256, tX25519}},
+		"an implicit IV in IKE":            {IKE, []Transform{{ENCR, 30, 128}, tPRF256, tX25519}},
+		"integrity that is not for ESP":    {ESP, []Transform{tAES128, {Type: INTEG, ID: 9}, tNoESN}},
 		"an encryption that is refused":    {ESP, []Transform{{ENCR, 2, 0}, tSHA256, tNoESN}},
 		"a key length that nobody has":     {ESP, []Transform{{ENCR, 20, 512}, tNoESN}},
 		"no key length":                    {ESP, []Transform{{ENCR, 20, 0}, tNoESN}},

@@ -36,6 +36,9 @@ func Resolve(chosen Proposal) (Set, error) {
 		if st, _ := t.Status(); !st.Usable() {
 			return Set{}, fmt.Errorf("suite: %s: %s cannot be used: %s", chosen, t, st)
 		}
+		if t.notFor(chosen.Protocol) {
+			return Set{}, fmt.Errorf("suite: %s: %s is not for %s", chosen, t, chosen.Protocol)
+		}
 		s.take(t)
 	}
 	if lack := s.lacks(); lack != "" {
@@ -78,7 +81,8 @@ func (s *Set) lacks() string {
 }
 
 // EncrKeyLen returns the octets of key material of one direction's encryption, salt included: 20 for AES-GCM with a key
-// of 128 bits (RFC 4106 §8.1), 36 for ChaCha20-Poly1305 (RFC 7634 §2).
+// of 128 bits (RFC 4106 §8.1) and for AES-CTR, whose nonce that is (RFC 3686 §5.1), 19 for AES-CCM (RFC 4309 §7.1), 36 for
+// ChaCha20-Poly1305 (RFC 7634 §2), none for NULL.
 func (s Set) EncrKeyLen() int { return s.Encr.KeyLen(uint16(s.EncrKeyBits)) + s.Encr.SaltLen }
 
 // IntegKeyLen returns the octets of key material of one direction's integrity algorithm, 0 for combined mode.
@@ -92,7 +96,7 @@ func (s Set) IntegKeyLen() int {
 // NewCipher keys one direction. encrKey has EncrKeyLen octets, salt included, and integKey has IntegKeyLen octets;
 // the Cipher keeps nothing of either slice.
 func (s Set) NewCipher(encrKey, integKey secret.Bytes) (Cipher, error) {
-	if s.Encr.NewAEAD == nil && s.Encr.NewCBC == nil {
+	if s.Encr.NewAEAD == nil && s.Encr.NewMode == nil {
 		return nil, fmt.Errorf("suite: %s has no encryption algorithm to key", s.Proposal)
 	}
 	if len(encrKey) != s.EncrKeyLen() || len(integKey) != s.IntegKeyLen() {
@@ -102,5 +106,5 @@ func (s Set) NewCipher(encrKey, integKey secret.Bytes) (Cipher, error) {
 	if s.Encr.AEAD {
 		return newCombined(s.Encr, encrKey)
 	}
-	return newCBC(s.Encr, s.Integ, encrKey, integKey)
+	return newApart(s.Encr, s.Integ, encrKey, integKey)
 }

@@ -84,6 +84,8 @@ func (t TransformType) String() string {
 
 func (t TransformType) additionalKE() bool { return ADDKE1 <= t && t <= ADDKE7 }
 
+func (t TransformType) known() bool { return ENCR <= t && t <= ADDKE7 }
+
 // rank orders types the way strongSwan prints them: the integrity algorithm before the PRF.
 func (t TransformType) rank() TransformType {
 	switch t {
@@ -132,6 +134,18 @@ func (t Transform) String() string {
 func (t Transform) Status() (status.Status, string) {
 	f := t.facts()
 	return f.status, f.why
+}
+
+// notFor tells whether the transform is not for proposals of a protocol: what does not encrypt, or takes its IV from ESP's sequence
+// number, is not for the IKE SA.
+//
+// IANA's registry of Transform Type 1 has, as their IKEv2 reference, "Not allowed".
+func (t Transform) notFor(p Protocol) bool {
+	if p != IKE || t.Type != ENCR {
+		return false
+	}
+	r, ok := encr.Lookup(t.ID)
+	return ok && r.ESPOnly
 }
 
 // facts is what the tables know of a transform; the zero value stands for a transform without a row.

@@ -40,11 +40,6 @@ func (w *wire) Write(t *packet.Train) error {
 	return nil
 }
 
-// natt is a port-4500 socket that is not read.
-type natt struct{ encap.Conn }
-
-func (natt) NATT() bool { return true }
-
 // loops is a sender and a receiver that are driven by the test, for AllocsPerRun, benchmarks and comparisons.
 type loops struct {
 	wire   *wire

@@ -5,15 +5,20 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"strings"
 
+	"github.com/goswan/goswan/crypto/encr"
+	"github.com/goswan/goswan/crypto/integ"
 	"github.com/goswan/goswan/crypto/secret"
+	"github.com/goswan/goswan/crypto/status"
 	"github.com/goswan/goswan/crypto/suite"
 	"github.com/goswan/goswan/esp"
 	"github.com/goswan/goswan/esp/spd"
 	"github.com/goswan/goswan/tun/packet"
 )
 
-// Suites are the keywords of every ESP suite that is not refused.
+// Suites are keywords of ESP suites with every algorithm that is not refused: those of `default` and SHA-1 with each key length and
+// each other, the others once.
 var Suites = suites()
 
 func suites() []string {
@@ -23,10 +28,30 @@ func suites() []string {
 			list = append(list, e+"-"+i)
 		}
 	}
+	for _, row := range encr.Transforms {
+		if row.Status == status.Default && !row.Named || !row.Status.Usable() {
+			continue
+		}
+		word := row.Keywords[len(row.Keywords)-1].Word // of the longest key
+		if !row.AEAD {
+			word += "-sha256"
+		}
+		list = append(list, word)
+	}
+	for _, row := range integ.Transforms {
+		if row.Status.Usable() && (row.Named || row.Status != status.Default) && row.Keywords[0] != "sha1" {
+			list = append(list, "aes128-"+row.Keywords[0])
+		}
+	}
 	for _, s := range list {
 		list = append(list, s+"-esn")
 	}
 	return list
+}
+
+// Hides tells whether a suite encrypts.
+func Hides(keywords string) bool {
+	return !strings.HasPrefix(keywords, "null") && !strings.Contains(keywords, "gmac")
 }
 
 // Pair describes an SA from one end to the other.

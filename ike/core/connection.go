@@ -2,6 +2,8 @@ package core
 
 import (
 	"crypto/x509"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/goswan/goswan/crypto/secret"
@@ -104,6 +106,28 @@ type Connection struct {
 	Source        Position
 	// ProposalsSource is where `proposals` stands, or Source when it is the default.
 	ProposalsSource Position
+}
+
+// ProposalsPlace names the setting of the IKE proposals for a person: "`proposals` of connection "office" (swanctl.conf:14)".
+func (c *Connection) ProposalsPlace() string {
+	return proposalsPlace(suite.IKE, "connection", c.Name, c.Proposals, c.ProposalsSource, c.Source)
+}
+
+// ProposalsPlace names the setting of the ESP proposals for a person: "`esp_proposals` of child "lan" (swanctl.conf:31)".
+func (c *Child) ProposalsPlace() string {
+	return proposalsPlace(suite.ESP, "child", c.Name, c.Proposals, c.ProposalsSource, c.Source)
+}
+
+func proposalsPlace(p suite.Protocol, kind, name string, list []suite.Proposal, at, section Position) string {
+	text := fmt.Sprintf("`%s` of %s %q", p.Setting(), kind, name)
+	if at.String() == "" {
+		return text
+	}
+	isDefault := slices.EqualFunc(list, suite.Default(p), func(a, b suite.Proposal) bool { return slices.Equal(a.Transforms, b.Transforms) })
+	if at == section && isDefault {
+		return fmt.Sprintf("%s (%s; it is not set, so write `default` too)", text, at)
+	}
+	return fmt.Sprintf("%s (%s)", text, at)
 }
 
 // Negotiates tells whether there is anything to negotiate: not if the connection has only children that pass or drop

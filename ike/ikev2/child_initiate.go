@@ -248,7 +248,7 @@ func (m *Machine) bring(sa *ikeSA, o *childOffer, a *agreement, ni, nr []byte) *
 func (x *createChild) refused(sa *ikeSA, n *wire.Notify, msg *wire.Message) {
 	m, o := sa.m, &x.offer
 	if n.NotifyType == wire.TemporaryFailure {
-		m.postpone(sa, x)
+		m.postpone(sa, x, zero)
 		return
 	}
 	if o.mend(sa, n) {

@@ -129,7 +129,7 @@ func (m *Machine) chooseChild(sa *ikeSA, r childRequest) (ch choice, others bool
 	case ch.cfg == nil:
 		return ch, false, m.refuse(wire.TSUnacceptable, sa.noSelectors(m.conn, tsr, tsi, msg))
 	case !ch.agreed:
-		return ch, false, m.refuse(wire.NoProposalChosen, sa.noChildProposal(offers, ch.cfg, acceptable(ch.cfg, r.first), msg))
+		return ch, false, m.refuse(wire.NoProposalChosen, sa.noChildProposal(offers, ch.cfg, r.first, msg))
 	}
 	return ch, fitting > 1 && r.old == nil, nil
 }
@@ -164,7 +164,7 @@ func acceptable(cfg *core.Child, first bool) []suite.Proposal {
 func withoutKE(list []suite.Proposal) []suite.Proposal {
 	out := make([]suite.Proposal, len(list))
 	for i, p := range list {
-		out[i] = p.Without(suite.KE)
+		out[i] = p.WithoutKE()
 	}
 	return out
 }

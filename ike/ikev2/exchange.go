@@ -205,7 +205,9 @@ const (
 //
 // It "MUST wait" before it tries again; and a peer that "continues to receive TEMPORARY_FAILURE on the same IKE SA after
 // several minutes … SHOULD conclude that the state information is out of sync and close the IKE SA."  RFC 7296 §2.25
-func (m *Machine) postpone(sa *ikeSA, x exchange) {
+//
+// What is to take over from an SA that expires comes again in time for some more tries.
+func (m *Machine) postpone(sa *ikeSA, x exchange, expireAt time.Time) {
 	t := x.common()
 	if t.refused.IsZero() {
 		t.refused = m.now
@@ -216,6 +218,7 @@ func (m *Machine) postpone(sa *ikeSA, x exchange) {
 		m.deleteIKE(nil, reason)
 		return
 	}
-	t.notBefore = m.now.Add(temporaryDelay - time.Duration(m.chance()*float64(temporaryJitter)))
+	wait := temporaryDelay - time.Duration(m.chance()*float64(temporaryJitter))
+	t.notBefore = m.now.Add(m.hurried(wait, expireAt))
 	m.enqueue(x)
 }

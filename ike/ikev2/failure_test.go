@@ -24,8 +24,9 @@ var refusals = []refusal{{
 	name:   "no common IKE proposal",
 	change: func(_, r *core.Catalog) { r.Connections[0].Proposals = ike("aes128-sha256-ecp256") },
 	left: `phase 1 IKE_SA_INIT: NO_PROPOSAL_CHOSEN: the peer refused with NO_PROPOSAL_CHOSEN; offered IKE:AES_GCM_16_256/PRF_HMAC_SHA2_384/CURVE_25519; ` +
-		"compare `proposals` of connection \"site\" (swanctl.conf:6) with the peer's",
-	right: `phase 1 IKE_SA_INIT: NO_PROPOSAL_CHOSEN: no proposal in common with 192.0.2.1; offered IKE:AES_GCM_16_256/PRF_HMAC_SHA2_384/CURVE_25519; ` +
+		"compare `proposals` of connection \"site\" (swanctl.conf:6) with the peer's: it takes none of these, or has nothing for our address; `goswan explain site PROPOSAL` tells what the peer's would need",
+	right: `phase 1 IKE_SA_INIT: NO_PROPOSAL_CHOSEN: no proposal in common with 192.0.2.1: the offer encrypts in combined mode (AES_GCM_16_256), accepted is encryption with an integrity algorithm apart (AES_CBC_128); ` +
+		`no PRF in common: offered is PRF_HMAC_SHA2_384, accepted is PRF_HMAC_SHA2_256; no KE in common: offered is CURVE_25519, accepted is ECP_256; offered IKE:AES_GCM_16_256/PRF_HMAC_SHA2_384/CURVE_25519; ` +
 		`acceptable IKE:AES_CBC_128/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/ECP_256; ` + "add `aes256gcm16-prfsha384-x25519` to `proposals` of connection \"site\" (swanctl.conf:6)",
 }, {
 	name:   "no connection for the addresses",
@@ -69,8 +70,8 @@ var refusals = []refusal{{
 	change:   func(_, r *core.Catalog) { r.Connections[0].Children[0].Proposals = esp("aes128-sha256") },
 	ikeStays: true,
 	left: `phase 2 IKE_AUTH: NO_PROPOSAL_CHOSEN: the peer refused with NO_PROPOSAL_CHOSEN; offered ESP:AES_GCM_16_256/NO_EXT_SEQ; ` +
-		"compare `esp_proposals` of child \"net\" (swanctl.conf:21) with the peer's",
-	right: `phase 2 IKE_AUTH: NO_PROPOSAL_CHOSEN: no proposal in common; offered ESP:AES_GCM_16_256/NO_EXT_SEQ; acceptable ESP:AES_CBC_128/HMAC_SHA2_256_128/NO_EXT_SEQ; ` +
+		"compare `esp_proposals` of child \"net\" (swanctl.conf:21) with the peer's; `goswan explain site net PROPOSAL` tells what the peer's would need",
+	right: `phase 2 IKE_AUTH: NO_PROPOSAL_CHOSEN: no proposal in common: the offer encrypts in combined mode (AES_GCM_16_256), accepted is encryption with an integrity algorithm apart (AES_CBC_128); offered ESP:AES_GCM_16_256/NO_EXT_SEQ; acceptable ESP:AES_CBC_128/HMAC_SHA2_256_128/NO_EXT_SEQ; ` +
 		"add `aes256gcm16` to `esp_proposals` of child \"net\" (swanctl.conf:21)",
 }, {
 	name: "no common traffic selectors",

@@ -274,6 +274,36 @@ func TestTemporaryFailure(t *testing.T) {
 	tc.end()
 }
 
+// TestTemporaryFailureBeforeTheEnd is refused, because the peer waits for a response itself, when little time is left: it does not
+// wait longer than the SA lives.
+func TestTemporaryFailureBeforeTheEnd(t *testing.T) {
+	tc := newTest(t, sim.Faults{}, func(l, _ *core.Catalog) {
+		l.Connections[0].RekeyTime, l.Connections[0].OverTime = 12*time.Second, 4*time.Second
+	})
+	tc.right.Env.Settings.RetransmitTimeout = time.Second
+	lost, refused := 0, 0
+	tc.w.Faults.Drop = func(d core.Datagram) bool {
+		h, err := header.Parse(d.Data)
+		fromLeft := err == nil && h.Exchange == header.CreateChildSA && h.IsResponse() && d.Local.Addr() == leftAddr
+		if fromLeft && lost == 0 {
+			lost++
+			return true
+		}
+		return false
+	}
+	tc.left.Watch = func(o core.Output) {
+		if m, ok := o.(core.Message); ok && strings.Contains(m.Payloads, "N(TEMP_FAIL)") {
+			refused++
+		}
+	}
+	tc.up()
+	tc.w.Run(10900 * time.Millisecond)
+	tc.right.Command(tc.right.Lineage("site"), func(op uint64) core.Command { return core.Rekey{Op: op, Child: "net"} })
+	tc.w.Run(10 * time.Second)
+	tc.want("the rekeying of the IKE SA was refused", refused > 0)
+	tc.want("it came again in time", len(sim.Told[core.IKERekeyed](tc.left)) == 1 && len(sim.Told[core.IKEDown](tc.left)) == 0)
+}
+
 // FuzzDatagram gives any octets to a responder and to both ends of an established IKE SA: they must not panic, and established
 // ones must not change.
 func FuzzDatagram(f *testing.F) {

@@ -151,7 +151,7 @@ func (x *saInit) answered(sa *ikeSA, msg *wire.Message, d core.Datagram) {
 	case msg.Notify(wire.Cookie) != nil && msg.Count(wire.TypeSA) == 0:
 		x.withCookie(sa, msg.Notify(wire.Cookie).Data)
 	case refusal != nil && refusal.NotifyType == wire.InvalidKEPayload:
-		x.withGroup(sa, refusal)
+		x.withGroup(sa, refusal, msg)
 	case refusal != nil:
 		x.doubt(sa, sa.refusedBy(refusal, 1, msg))
 	default:
@@ -178,14 +178,10 @@ func (x *saInit) withCookie(sa *ikeSA, cookie []byte) {
 // "The initiator MUST again propose its full set of acceptable cryptographic suites because the rejection message was
 // unauthenticated and otherwise an active attacker could trick the endpoints into negotiating a weaker suite than a
 // stronger one that they both prefer."  RFC 7296 §1.2
-func (x *saInit) withGroup(sa *ikeSA, n *wire.Notify) {
+func (x *saInit) withGroup(sa *ikeSA, n *wire.Notify, msg *wire.Message) {
 	group, ok := n.Group()
 	if !ok || group == x.group || !slices.Contains(groups(sa.m.conn.Proposals), group) || x.rounds >= maxRounds {
-		reason := sa.reason(core.InvalidKEPayload, 1, "IKE_SA_INIT", 0, "the peer wants the key exchange "+groupName(group))
-		reason.ByPeer = true
-		reason.Offered = proposals(sa.m.conn.Proposals)
-		reason.Fix = sa.m.fixProposals("its key exchange")
-		x.doubt(sa, reason)
+		x.doubt(sa, sa.refusedBy(n, 1, msg))
 		return
 	}
 	sa.m.logf("IKE", 1, "peer didn't accept key exchange method %s, it requested %s", groupName(x.group), groupName(group))

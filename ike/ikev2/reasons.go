@@ -3,13 +3,16 @@ package ikev2
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/goswan/goswan/crypto/status"
 	"github.com/goswan/goswan/crypto/suite"
 	"github.com/goswan/goswan/esp/spd"
 	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/ike/header"
 	"github.com/goswan/goswan/ike/ikev2/wire"
 )
 
@@ -61,7 +64,9 @@ func (sa *ikeSA) refusedBy(n *wire.Notify, phase int, msg *wire.Message) *core.R
 	switch kind {
 	case core.NoProposalChosen:
 		r.Offered = clip(proposals(conn.Proposals))
-		r.Fix = sa.m.fixProposals("")
+		r.Fix = sa.m.fixIKEProposals(msg.Exchange == header.IKESAInit)
+	case core.InvalidKEPayload:
+		return sa.otherIKEGroup(n, msg)
 	case core.AuthenticationFailed:
 		r.Text = fmt.Sprintf("the peer refused us as %q when asked for %q", sa.localID, conn.Remote[0].ID)
 		if conn.Local[0].Method.Signs() {
@@ -74,26 +79,73 @@ func (sa *ikeSA) refusedBy(n *wire.Notify, phase int, msg *wire.Message) *core.R
 	return r
 }
 
-// fixProposals says where our IKE proposals stand.
-func (m *Machine) fixProposals(what string) string {
-	if what != "" {
-		what = " for " + what
+// fixIKEProposals says where to look when a peer takes none of our IKE proposals and does not say what it would take.
+func (m *Machine) fixIKEProposals(first bool) string {
+	fix := fmt.Sprintf("compare %s with the peer's", m.conn.ProposalsPlace())
+	if !first {
+		return fix + ": it has accepted one of these before"
 	}
-	return fmt.Sprintf("compare `proposals` of connection %s%s with the peer's%s", quoted(m.conn.Name), at(m.conn.ProposalsSource), what)
+	// A peer's configuration is chosen by address before its proposals are looked at, and there is no other notify for that.
+	return fix + fmt.Sprintf(": it takes none of these, or has nothing for our address; `goswan explain %s PROPOSAL` tells what the peer's would need", m.conn.Name)
 }
 
-// noIKEProposal tells what was offered, what the closest connection accepts, and what to add.
+// otherIKEGroup is the reason when a peer wants a key exchange for the IKE SA that it does not get.
+func (sa *ikeSA) otherIKEGroup(n *wire.Notify, msg *wire.Message) *core.Reason {
+	m := sa.m
+	r := sa.reason(core.InvalidKEPayload, 1, msg.Exchange.String(), msg.MessageID, "")
+	r.ByPeer = true
+	r.Offered = clip(proposals(m.conn.Proposals))
+	r.Text, r.Fix = wantsGroup(n, m.conn.Proposals, m.conn.ProposalsPlace())
+	return r
+}
+
+// wantsGroup says which key exchange a peer's INVALID_KE_PAYLOAD asks for, and what to do about it.
+func wantsGroup(n *wire.Notify, ours []suite.Proposal, where string) (text, fix string) {
+	group, ok := n.Group()
+	wanted := suite.Transform{Type: suite.KE, ID: group}
+	s, why := wanted.Status()
+	switch {
+	case !ok:
+		return "the peer refuses our key exchange and names no other", "compare " + where + " with the peer's"
+	case slices.Contains(groups(ours), group):
+		return fmt.Sprintf("the peer asks for the key exchange %s and refuses it", wanted), "see the peer's log for what is wrong with it"
+	case s == status.Refused:
+		fix = fmt.Sprintf("%s is refused: %s; let the peer accept a key exchange of %s", wanted, why, where)
+	case !s.Usable():
+		fix = fmt.Sprintf("%s is not implemented in this version; let the peer accept a key exchange of %s", wanted, where)
+	default:
+		fix = fmt.Sprintf("add `%s` to a proposal in %s", wanted.Keyword(), where)
+	}
+	if s == status.Legacy {
+		fix += fmt.Sprintf(", though it is weak by today's measure (%s)", why)
+	}
+	return fmt.Sprintf("the peer wants the key exchange %s, which is not offered", wanted), fix
+}
+
+// noIKEProposal tells what was offered, what the connection accepts that is nearest to it, and what to change.
 func (m *Machine) noIKEProposal(offers []suite.Proposal, candidates []*core.Connection, from core.Datagram) *core.Reason {
+	// A stranger sends offers at will, and a gateway has many connections: the closest are looked at.
+	const most = 4
 	conn := candidates[0]
-	r := m.initReason(core.NoProposalChosen, fmt.Sprintf("no proposal in common with %s", from.Remote.Addr().Unmap()))
+	near := suite.Nearest(offers, conn.Proposals)
+	for _, c := range candidates[1:min(most, len(candidates))] {
+		if n := suite.Nearest(offers, c.Proposals); n.Nearer(near) {
+			conn, near = c, n
+		}
+	}
+	r := m.initReason(core.NoProposalChosen, withDifferences(fmt.Sprintf("no proposal in common with %s", from.Remote.Addr().Unmap()), near))
 	r.Conn = conn.Name
 	r.Offered, r.Acceptable = clip(orNothing(proposals(offers))), clip(proposals(conn.Proposals))
-	if add := suite.Nearest(offers, conn.Proposals).Add; add != "" {
-		r.Fix = fmt.Sprintf("add `%s` to `proposals` of connection %s%s", add, quoted(conn.Name), at(conn.ProposalsSource))
-	} else {
-		r.Fix = fmt.Sprintf("`proposals` of connection %s%s and the peer's have to meet", quoted(conn.Name), at(conn.ProposalsSource))
-	}
+	r.Fix = clip(near.Fix(conn.ProposalsPlace()))
 	return r
+}
+
+// withDifferences adds in what the two nearest proposals differ.
+func withDifferences(text string, m suite.Mismatch) string {
+	if d := m.Differences(); d != "" {
+		return text + ": " + d
+	}
+	return text
 }
 
 func (m *Machine) noConnectionForAddresses(from core.Datagram) *core.Reason {
@@ -209,16 +261,16 @@ func (sa *ikeSA) unsupported(conn *core.Connection) *core.Reason {
 	return nil
 }
 
-// noChildProposal tells what was offered for ESP and what the child accepts.
-func (sa *ikeSA) noChildProposal(offers []suite.Proposal, cfg *core.Child, accepted []suite.Proposal, msg *wire.Message) *core.Reason {
-	r := sa.childReason(core.NoProposalChosen, cfg, msg, "no proposal in common")
-	r.Offered, r.Acceptable = clip(orNothing(proposals(offers))), clip(proposals(accepted))
-	where := fmt.Sprintf("`esp_proposals` of child %s%s", quoted(cfg.Name), at(cfg.ProposalsSource))
-	if add := suite.Nearest(offers, accepted).Add; add != "" {
-		r.Fix = fmt.Sprintf("add `%s` to %s", add, where)
-	} else {
-		r.Fix = where + " and the peer's have to meet"
+// noChildProposal tells what was offered for ESP and what the child accepts; first is in IKE_AUTH, without key exchanges.
+func (sa *ikeSA) noChildProposal(offers []suite.Proposal, cfg *core.Child, first bool, msg *wire.Message) *core.Reason {
+	near := suite.Nearest
+	if first {
+		near = suite.NearestInAuth
 	}
+	m := near(offers, cfg.Proposals)
+	r := sa.childReason(core.NoProposalChosen, cfg, msg, clip(withDifferences("no proposal in common", m)))
+	r.Offered, r.Acceptable = clip(orNothing(proposals(offers))), clip(proposals(acceptable(cfg, first)))
+	r.Fix = clip(m.Fix(cfg.ProposalsPlace()))
 	return r
 }
 
@@ -251,14 +303,30 @@ func (sa *ikeSA) childRefused(n *wire.Notify, o *childOffer, msg *wire.Message) 
 	r := sa.refusedBy(n, 2, msg)
 	r.Child = o.cfg.Name
 	switch r.Kind {
-	case core.NoProposalChosen, core.InvalidKEPayload:
+	case core.NoProposalChosen:
 		r.Offered = clip(proposals(o.proposals))
-		r.Fix = fmt.Sprintf("compare `esp_proposals` of child %s%s with the peer's", quoted(o.cfg.Name), at(o.cfg.ProposalsSource))
+		r.Fix = sa.fixESPProposals(o.cfg, msg)
+	case core.InvalidKEPayload:
+		r.Offered = clip(proposals(o.proposals))
+		r.Text, r.Fix = wantsGroup(n, o.proposals, o.cfg.ProposalsPlace())
 	case core.TSUnacceptable, core.SinglePairRequired:
 		r.Offered = clip(pair(o.local, o.remote))
 		r.Fix = fmt.Sprintf("compare `local_ts` and `remote_ts` of child %s%s with the peer's", quoted(o.cfg.Name), at(o.cfg.RemoteTSSource))
 	}
 	return r
+}
+
+// fixESPProposals says where to look when a peer takes none of our proposals and does not say what it would take.
+func (sa *ikeSA) fixESPProposals(cfg *core.Child, msg *wire.Message) string {
+	fix := fmt.Sprintf("compare %s with the peer's", cfg.ProposalsPlace())
+	if msg.Exchange == header.CreateChildSA {
+		// In IKE_AUTH there was none to disagree on.  RFC 7296 §1.2
+		fix += ": after IKE_AUTH it is mostly the key exchange (perfect forward secrecy), which only one side has, or another"
+	}
+	if sa.m.conn != nil {
+		fix += fmt.Sprintf("; `goswan explain %s %s PROPOSAL` tells what the peer's would need", sa.m.conn.Name, cfg.Name)
+	}
+	return fix
 }
 
 // timeout tells how long who did not answer.

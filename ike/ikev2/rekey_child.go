@@ -141,7 +141,7 @@ func (x *rekeyChild) refused(sa *ikeSA, n *wire.Notify, msg *wire.Message) {
 		x.abort(m, sa, nil)
 	case n.NotifyType == wire.TemporaryFailure:
 		old.state = core.ChildInstalled
-		m.postpone(sa, x)
+		m.postpone(sa, x, old.times.expireAt)
 	case n.NotifyType == wire.ChildSANotFound:
 		x.recreate(sa, msg)
 	case x.offer.mend(sa, n):
@@ -178,7 +178,7 @@ func (x *rekeyChild) failed(sa *ikeSA, reason *core.Reason, created bool) {
 	m.logf("IKE", 1, "rekeying CHILD_SA %s failed: %s", old.name(), reason.Error())
 	x.yield(m)
 	if old.state == core.ChildInstalled {
-		old.times.rekeyAt = m.now.Add(rekeyRetry)
+		old.times.rekeyAt = m.now.Add(m.hurried(rekeyRetry, old.times.expireAt))
 	}
 	m.fail(&x.base, reason)
 }

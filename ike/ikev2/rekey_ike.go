@@ -209,7 +209,7 @@ func (x *rekeyIKE) refused(sa *ikeSA, n *wire.Notify, msg *wire.Message) {
 		x.abort(m, sa, nil)
 	case n.NotifyType == wire.TemporaryFailure:
 		sa.state = core.IKEEstablished
-		m.postpone(sa, x)
+		m.postpone(sa, x, sa.times.expireAt)
 	case isGroup && group != x.group && slices.Contains(groups(m.conn.Proposals), group) && x.tries < maxChildTries:
 		x.group = group
 		sa.state = core.IKEEstablished
@@ -223,7 +223,7 @@ func (x *rekeyIKE) refused(sa *ikeSA, n *wire.Notify, msg *wire.Message) {
 func (x *rekeyIKE) failed(sa *ikeSA, reason *core.Reason) {
 	m := sa.m
 	m.logf("IKE", 1, "rekeying IKE_SA %s failed: %s", sa.name(), reason.Error())
-	sa.times.rekeyAt = m.now.Add(rekeyRetry)
+	sa.times.rekeyAt = m.now.Add(m.hurried(rekeyRetry, sa.times.expireAt))
 	ops := x.ops
 	x.ops = nil
 	x.abort(m, sa, reason)

@@ -12,6 +12,8 @@ var zero time.Time
 const (
 	// rekeyRetry is when a rekeying that failed is tried again, until the hard lifetime.
 	rekeyRetry = time.Minute
+	// leastWait is how long a rekeying that failed waits in any case.
+	leastWait = 250 * time.Millisecond
 	// reapDelay is when we delete what the peer should have deleted after a rekeying: later than its retransmissions end.
 	reapDelay = 3 * time.Minute
 )
@@ -60,6 +62,14 @@ func (m *Machine) jittered(d, spread time.Duration) time.Time {
 	}
 	d -= time.Duration(m.chance() * float64(min(spread, d)))
 	return m.now.Add(d)
+}
+
+// hurried is a wait before another try, shortened so that there are several of them until expireAt; zero is never.
+func (m *Machine) hurried(wait time.Duration, expireAt time.Time) time.Duration {
+	if expireAt.IsZero() {
+		return wait
+	}
+	return min(wait, max(expireAt.Sub(m.now)/4, leastWait))
 }
 
 // less is a limit by volume less up to spread at random; 0 for none.

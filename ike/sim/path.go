@@ -100,7 +100,9 @@ func (p *Path) install(l *Lineage, sa esp.Params) {
 	} else {
 		p.current[sa.Reqid] = sa.SPI
 	}
-	if len(sa.EncrKey) != sa.Suite.EncrKeyLen() || bytes.Count(sa.EncrKey, []byte{0}) == len(sa.EncrKey) || !sa.Local.IsValid() || !sa.Remote.IsValid() {
+	// NULL encryption has no key of its own.
+	keys := slices.Concat(sa.EncrKey, sa.IntegKey)
+	if len(sa.EncrKey) != sa.Suite.EncrKeyLen() || bytes.Count(keys, []byte{0}) == len(keys) || !sa.Local.IsValid() || !sa.Remote.IsValid() {
 		p.n.w.violated("%s: %08x is installed without keys or addresses", p.n.Name, uint32(sa.SPI))
 	}
 	side[sa.SPI] = Installed{sa, l}

@@ -3,13 +3,14 @@
 package lab
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"github.com/goswan/goswan/cmd/goswan/lab/netns"
 )
 
 // Daemon is which IKE daemon runs on a host.
@@ -28,12 +29,6 @@ type Pair struct {
 
 // String is "left-right", the form of GOSWAN_LAB_PAIRS.
 func (p Pair) String() string { return string(p.Left) + "-" + string(p.Right) }
-
-// charonSystemd and swanctl are where Debian puts them.
-const (
-	charonSystemd = "/usr/sbin/charon-systemd"
-	debianSwanctl = "/usr/sbin/swanctl"
-)
 
 const (
 	goswanPackage = "github.com/goswan/goswan/cmd/goswan"
@@ -57,29 +52,12 @@ var programs struct {
 
 // prepare makes the directory of the programs and copies strongSwan's into it.
 func prepare() (err error) {
-	programs.dir = filepath.Join(os.TempDir(), fmt.Sprintf("%s%d-bin", runDirPrefix, os.Getpid()))
+	programs.dir = filepath.Join(os.TempDir(), fmt.Sprintf("%s%d-bin", netns.DirPrefix, os.Getpid()))
 	if err := os.Mkdir(programs.dir, 0o700); err != nil {
 		return fmt.Errorf("lab: %w", err)
 	}
-	programs.charon, programs.swanctl, err = CopyStrongSwan(programs.dir)
+	programs.charon, programs.swanctl, err = netns.CopyStrongSwan(programs.dir)
 	return err
-}
-
-// CopyStrongSwan copies Debian's charon-systemd and swanctl into a directory and returns the paths of the copies. The
-// copies are there because an AppArmor profile goes with the path of a program, and Debian's confine charon and swanctl
-// to /etc and /run. Where strongSwan is not installed the error is an fs.ErrNotExist.
-func CopyStrongSwan(dir string) (charon, swanctl string, err error) {
-	charon, swanctl = filepath.Join(dir, "charon-systemd"), filepath.Join(dir, "swanctl")
-	return charon, swanctl, errors.Join(copyProgram(charonSystemd, charon), copyProgram(debianSwanctl, swanctl))
-}
-
-// copyProgram copies an executable file.
-func copyProgram(from, to string) error {
-	octets, err := os.ReadFile(from)
-	if err != nil {
-		return fmt.Errorf("lab: %w", err)
-	}
-	return os.WriteFile(to, octets, 0o700)
 }
 
 // buildGoswan builds the binary as `make build` does, once for the test process; with GOSWAN_LAB_RACE set, with the race

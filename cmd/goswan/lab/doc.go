@@ -36,6 +36,8 @@
 //	                       shows whether a failure is goswan's or the lab's
 //	GOSWAN_LAB_SOAK=10m    prolongs the load of TestSoak, which is 15 s
 //	GOSWAN_LAB_RACE=1      builds goswan with the race detector; what it finds is a failure
+//	GOSWAN_LAB_RECORD=FILE adds the algorithms that TestTransforms… negotiate to a file; docs/interop-transforms.tsv is
+//	                       one, and what docs/transforms.md says of interoperability
 //	GOSWAN_LAB_KEEP=1      leaves the directories with configurations and logs behind and prints where they are
 //
 // Namespaces are called gs-PID-N-ROLE after the process that made them. They are removed when the test ends; what an

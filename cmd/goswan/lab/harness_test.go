@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/goswan/goswan/cmd/goswan/lab/netns"
 )
 
 // TestHarnessRaw reads what strongSwan 5.9.8 sent.
@@ -65,7 +67,7 @@ func TestHarnessRawForms(t *testing.T) {
 // TestHarnessNames keeps the names by which left-overs are known.
 func TestHarnessNames(t *testing.T) {
 	for name, pid := range map[string]string{"gs-123-4-leftlan": "123", "gs-123-4-": "", "gs-x-4-left": "", "gs-1-left": "", "other": ""} {
-		m := namespaceName.FindStringSubmatch(name)
+		m := netns.NamePattern.FindStringSubmatch(name)
 		if got := strings.Join(m[min(1, len(m)):], ""); got != pid {
 			t.Errorf("namespace %q is taken for one of process %q, want %q", name, got, pid)
 		}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/goswan/goswan/cmd/goswan/lab/netns"
 )
 
 // tools are what the lab runs, and the Debian packages they are in.
@@ -20,8 +22,8 @@ var tools = []struct{ program, pkg string }{
 	{"nft", "nftables"},
 	{"tcpdump", "tcpdump"},
 	{"tshark", "tshark"},
-	{charonSystemd, "charon-systemd"},
-	{debianSwanctl, "strongswan-swanctl"},
+	{netns.CharonSystemd, "charon-systemd"},
+	{netns.Swanctl, "strongswan-swanctl"},
 	{"/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so", "libcharon-extra-plugins"},
 	{"/usr/lib/ipsec/plugins/libstrongswan-openssl.so", "libstrongswan-standard-plugins"},
 	{"/usr/lib/ipsec/plugins/libstrongswan-chapoly.so", "libstrongswan-extra-plugins"},
@@ -48,7 +50,7 @@ func missing() string {
 		return "it needs " + strings.Join(lack, ", ")
 	}
 	// Root in a container is not always root enough.
-	trial := &Namespace{Name: fmt.Sprintf("gs-%d-0-trial", os.Getpid())}
+	trial := &netns.Namespace{Name: fmt.Sprintf("gs-%d-0-trial", os.Getpid())}
 	defer trial.Remove()
 	if out, err := exec.Command("ip", "netns", "add", trial.Name).CombinedOutput(); err != nil {
 		return fmt.Sprintf("network namespaces cannot be made here (%s)", strings.TrimSpace(string(out)))
@@ -85,7 +87,7 @@ func Main(m *testing.M, skipScenarios func()) int {
 		skipScenarios()
 		return m.Run()
 	}
-	RemoveLeftovers()
+	netns.RemoveLeftovers()
 	removeOnSignal()
 	if err := prepare(); err != nil {
 		fmt.Println("lab: FAILED:", err)

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/goswan/goswan/cmd/goswan/lab/netns"
 )
 
 // Topology is what the router does beside routing. The zero value only routes.
@@ -47,9 +49,6 @@ const (
 	leftLANAddr, rightLANAddr   = "10.1.0.2", "10.2.0.2"
 	leftLANAddr6, rightLANAddr6 = "fd00:1::2", "fd00:2::2"
 )
-
-// runDirPrefix begins the name of a directory with the configurations and logs of one topology; the pid follows.
-const runDirPrefix = "goswan-lab-"
 
 var topologies atomic.Int32
 
@@ -103,7 +102,7 @@ func newNet(t testing.TB, topo Topology) *Net {
 // runDir is the topology's directory. It is short because the path of a unix socket has at most 107 octets.
 func runDir(t testing.TB, id string) string {
 	t.Helper()
-	dir := filepath.Join(os.TempDir(), runDirPrefix+id)
+	dir := filepath.Join(os.TempDir(), netns.DirPrefix+id)
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}

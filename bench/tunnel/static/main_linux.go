@@ -1,5 +1,6 @@
-//go:build linux
-
+// Command static is an endpoint of goswan's data path without IKE, for the benchmark of tunnels: its own device, sockets and engine, and one
+// Child SA of fixed keys. It shows what the path costs without a cipher, and with one, what IKE beside it costs. It is a program of
+// its own so that the cipher that protects nothing is in no other.
 package main
 
 import (
@@ -11,12 +12,9 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
-	"slices"
 	"syscall"
 
-	"github.com/goswan/goswan/cmd/goswan/lab"
 	"github.com/goswan/goswan/config"
 	"github.com/goswan/goswan/crypto/encr"
 	"github.com/goswan/goswan/crypto/secret"
@@ -28,10 +26,6 @@ import (
 	"github.com/goswan/goswan/tun"
 	"github.com/goswan/goswan/tun/route"
 )
-
-// staticCommand as the first argument makes this program an endpoint of goswan's data path without IKE: its own device, sockets
-// and engine, and one Child SA of fixed keys. It shows what the path costs without a cipher, and with one, what IKE beside it costs.
-const staticCommand = "static-endpoint"
 
 // staticSuites are what a static endpoint can be asked for.
 var staticSuites = map[string]suite.Set{
@@ -46,7 +40,7 @@ var staticSuites = map[string]suite.Set{
 func gcmRow() encr.Transform {
 	row, ok := encr.Lookup(20)
 	if !ok {
-		panic("tunnel: the table has no AES-GCM")
+		panic("static: the table has no AES-GCM")
 	}
 	return row
 }
@@ -64,7 +58,7 @@ func (null) Seal(dst, _, plaintext, _ []byte) []byte {
 	return append(append(dst, plaintext...), make([]byte, nullTag)...)
 }
 
-var errNull = errors.New("tunnel: too short or with another tag than zeros")
+var errNull = errors.New("static: too short or with another tag than zeros")
 
 func (null) Open(dst, _, ciphertext, _ []byte) ([]byte, error) {
 	n := len(ciphertext) - nullTag
@@ -124,7 +118,7 @@ func runStatic(ctx context.Context, args []string) error {
 	return e.Run(ctx)
 }
 
-// parseStatic reads the arguments that startStatic gives.
+// parseStatic reads the arguments that package tunnel gives.
 func parseStatic(args []string) (ends [2]staticEnd, set suite.Set, err error) {
 	if len(args) != 5 {
 		return ends, set, fmt.Errorf("a static endpoint takes 5 arguments, not %d", len(args))
@@ -141,45 +135,11 @@ func parseStatic(args []string) (ends [2]staticEnd, set suite.Set, err error) {
 	return ends, set, nil
 }
 
-// static is main of a static endpoint.
-func static(args []string) {
+func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := runStatic(ctx, args); err != nil {
-		fmt.Fprintln(os.Stderr, "tunnel:", err)
+	if err := runStatic(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "static:", err)
 		os.Exit(1)
-	}
-}
-
-// staticDevice is what tun.Open calls a device.
-const staticDevice = "ipsec0"
-
-// startStatic starts this program as both endpoints.
-func startStatic(suite string) func(context.Context, *link, string) (endpoints, error) {
-	return func(ctx context.Context, l *link, dir string) (all endpoints, err error) {
-		self, err := os.Executable()
-		if err != nil {
-			return nil, err
-		}
-		left, right := []string{leftOuter, leftInner}, []string{rightOuter, rightInner}
-		for _, end := range []struct {
-			*lab.Namespace
-			local, remote []string
-		}{{l.right, right, left}, {l.left, left, right}} {
-			argv := slices.Concat([]string{self, staticCommand}, end.local, end.remote, []string{suite})
-			e, err := startEndpoint(end.Namespace, filepath.Join(dir, end.Name+".log"), nil, argv...)
-			if err != nil {
-				return all, err
-			}
-			all = append(all, e)
-			up := func() error { return ip(ctx, "-n "+end.Name+" link set dev "+staticDevice+" up") }
-			if err := waitFor(ctx, all, "the device of a static endpoint", up); err != nil {
-				return all, err
-			}
-			if err := ip(ctx, fmt.Sprintf("-n %s route add %s dev %s src %s", end.Name, end.remote[1], staticDevice, end.local[1])); err != nil {
-				return all, err
-			}
-		}
-		return all, nil
 	}
 }

@@ -11,20 +11,22 @@ import (
 	"github.com/goswan/goswan/crypto/secret"
 )
 
-// cbc is a Cipher of a block cipher in CBC mode and an integrity algorithm beside it: encrypt, then authenticate.
-type cbc struct {
-	encrypt, decrypt encr.CBC
+// apart is a Cipher of an encryption algorithm, or none, and an integrity algorithm beside it: encrypt, then authenticate.
+type apart struct {
+	encrypt, decrypt encr.Mode
 	mac              hash.Hash
 	sum              [sha512.Size]byte // room for the value before truncation
-	icv              int
+	iv, icv, block   int
+	random           bool // the IV is
 }
 
-func newCBC(e encr.Transform, i *integ.Transform, encrKey, integKey secret.Bytes) (Cipher, error) {
-	enc, dec, err := e.NewCBC(encrKey)
+func newApart(e encr.Transform, i *integ.Transform, encrKey, integKey secret.Bytes) (Cipher, error) {
+	split := len(encrKey) - e.SaltLen
+	enc, dec, err := e.NewMode(encrKey[:split], encrKey[split:])
 	if err != nil {
 		return nil, fmt.Errorf("suite: %s: %w", e.Name, err)
 	}
-	if enc.BlockSize() != e.Block || dec.BlockSize() != e.Block || e.Block != e.IVLen {
+	if enc.BlockSize() != e.Block || dec.BlockSize() != e.Block {
 		panic("suite: the row of " + e.Name + " and its cipher disagree on a length")
 	}
 	mac := i.New(integKey)
@@ -34,40 +36,48 @@ func newCBC(e encr.Transform, i *integ.Transform, encrKey, integKey secret.Bytes
 	// The first Reset after the first Sum keeps the keyed states; doing both here keeps that allocation off the packets.
 	mac.Sum(nil)
 	mac.Reset()
-	return &cbc{encrypt: enc, decrypt: dec, mac: mac, icv: i.ICVLen}, nil
+	return &apart{encrypt: enc, decrypt: dec, mac: mac, iv: e.IVLen, icv: i.ICVLen, block: e.Block, random: e.RandomIV}, nil
 }
 
-func (c *cbc) IVLen() int     { return c.encrypt.BlockSize() }
-func (c *cbc) ICVLen() int    { return c.icv }
-func (c *cbc) Align() int     { return c.encrypt.BlockSize() }
-func (c *cbc) RandomIV() bool { return true }
+func (c *apart) IVLen() int     { return c.iv }
+func (c *apart) ICVLen() int    { return c.icv }
+func (c *apart) Align() int     { return c.block }
+func (c *apart) RandomIV() bool { return c.random }
 
-func (c *cbc) Seal(dst, iv, plaintext, aad, trail []byte) {
+func (c *apart) Seal(dst, iv, plaintext, aad, trail []byte) {
 	n := len(plaintext)
 	dst = dst[:n+c.icv]
-	c.encrypt.SetIV(iv)
+	c.setIV(c.encrypt, iv)
 	c.encrypt.CryptBlocks(dst[:n], plaintext)
 	copy(dst[n:], c.value(aad, iv, dst[:n], trail))
 }
 
-func (c *cbc) Open(dst, iv, ciphertextAndICV, aad, trail []byte) (int, error) {
+func (c *apart) Open(dst, iv, ciphertextAndICV, aad, trail []byte) (int, error) {
 	n := len(ciphertextAndICV) - c.icv
-	if n < 0 || n%c.Align() != 0 {
+	if n < 0 || n%c.block != 0 {
 		return 0, ErrLength
 	}
 	ciphertext := ciphertextAndICV[:n]
 	if subtle.ConstantTimeCompare(c.value(aad, iv, ciphertext, trail), ciphertextAndICV[n:]) != 1 {
 		return 0, ErrAuth
 	}
-	c.decrypt.SetIV(iv)
+	c.setIV(c.decrypt, iv)
 	c.decrypt.CryptBlocks(dst[:n], ciphertext)
 	return n, nil
+}
+
+// setIV begins a packet.
+func (c *apart) setIV(m encr.Mode, iv []byte) {
+	if len(iv) != c.iv {
+		panic("suite: an IV of another length than the cipher's")
+	}
+	m.SetIV(iv)
 }
 
 // value computes the integrity check value.
 // "The Integrity Check Value is a variable-length field computed over the ESP header, Payload, and ESP trailer fields."
 // RFC 4303 §2.8; the IV is the beginning of the Payload, §2.3.
-func (c *cbc) value(aad, iv, ciphertext, trail []byte) []byte {
+func (c *apart) value(aad, iv, ciphertext, trail []byte) []byte {
 	c.mac.Reset()
 	c.mac.Write(aad)
 	c.mac.Write(iv)
@@ -76,10 +86,10 @@ func (c *cbc) value(aad, iv, ciphertext, trail []byte) []byte {
 	return c.mac.Sum(c.sum[:0])[:c.icv]
 }
 
-func (c *cbc) Wipe() {
+func (c *apart) Wipe() {
 	clear(c.sum[:])
-	for _, m := range []encr.CBC{c.encrypt, c.decrypt} {
-		if w, ok := m.(interface{ Wipe() }); ok {
+	for _, x := range []any{c.encrypt, c.decrypt, c.mac} {
+		if w, ok := x.(interface{ Wipe() }); ok {
 			w.Wipe()
 		}
 	}

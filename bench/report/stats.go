@@ -1,6 +1,4 @@
-//go:build linux
-
-package main
+package report
 
 import (
 	"math"
@@ -8,9 +6,9 @@ import (
 	"strconv"
 )
 
-// quantile is the smallest value that at least a share q of the values does not exceed (nearest rank), and NaN of none.
+// Quantile is the smallest value that at least a share q of the values does not exceed (nearest rank), and NaN of none.
 // q is within 0…1.
-func quantile[T int64 | float64](values []T, q float64) float64 {
+func Quantile[T int64 | float64](values []T, q float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()
 	}
@@ -19,38 +17,38 @@ func quantile[T int64 | float64](values []T, q float64) float64 {
 	return float64(sorted[max(rank, 1)-1])
 }
 
-// median is the middle value, or the mean of the two middle ones, and NaN of none.
-func median(values []float64) float64 {
+// Median is the middle value, or the mean of the two middle ones, and NaN of none.
+func Median(values []float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()
 	}
 	sorted := slices.Sorted(slices.Values(values))
 	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+	return sorted[(n-1)/2]/2 + sorted[n/2]/2
 }
 
 // assumedNoise is the relative spread that is assumed of a figure that was measured once.
 const assumedNoise = 0.15
 
-// spread is half the distance of the smallest and the largest value. Of fewer than two it is not known.
-func spread(values []float64) (half float64, known bool) {
+// Spread is half the distance of the smallest and the largest value. Of fewer than two it is not known.
+func Spread(values []float64) (half float64, known bool) {
 	if len(values) < 2 {
 		return 0, false
 	}
-	return (slices.Max(values) - slices.Min(values)) / 2, true
+	return slices.Max(values)/2 - slices.Min(values)/2, true
 }
 
-// rounded writes the median with the digits that the spread leaves it: the last one is of the spread's own magnitude,
-// and there are at most three.
-func rounded(values []float64) string {
-	value := median(values)
+// Rounded writes the median with the digits that the spread leaves it: the last one is of the spread's own magnitude,
+// and there are at most three. Of no values it is "-".
+func Rounded(values []float64) string {
+	value := Median(values)
 	if math.IsNaN(value) || math.IsInf(value, 0) {
 		return "-"
 	}
-	if value == 0 {
+	if math.Abs(value) < smallest {
 		return "0"
 	}
-	noise, known := spread(values)
+	noise, known := Spread(values)
 	if !known {
 		noise = assumedNoise * math.Abs(value)
 	}
@@ -63,13 +61,16 @@ func rounded(values []float64) string {
 	return strconv.FormatFloat(math.Round(value/unit)*unit, 'f', max(0, -last), 64)
 }
 
+// smallest is what is more than 0. Powers of ten end not far below it.
+const smallest = 1e-300
+
 // magnitude is the power of ten of the first digit.
 func magnitude(v float64) int { return int(math.Floor(math.Log10(math.Abs(v)))) }
 
-// spreadText is the spread in percent of the median, or "-" where it is not known.
-func spreadText(values []float64) string {
-	half, known := spread(values)
-	middle := median(values)
+// SpreadText is the spread in percent of the median, or "-" where it is not known.
+func SpreadText(values []float64) string {
+	half, known := Spread(values)
+	middle := Median(values)
 	if !known || middle == 0 {
 		return "-"
 	}
