@@ -133,7 +133,7 @@ func certificateSection(dir string, list func(*round) *[]*auth.Certificate) func
 func (d *decoder) loadCredentials(catalog *core.Catalog) {
 	store, problems := creds.Loader{Dir: d.dir, Passphrases: d.passphrases}.Load(nil)
 	for _, p := range problems {
-		d.warnings = append(d.warnings, &Problem{At: settings.Position{File: p.File}, What: p.What, Fix: p.Fix})
+		d.warnings = append(d.warnings, &Problem{What: p.File + ": " + p.What, Fix: p.Fix})
 	}
 	catalog.Credentials = store.Joined(catalog.Authorities)
 }

@@ -168,8 +168,10 @@ type badCertificate struct {
 }
 
 var badCertificates = []badCertificate{{
-	name:   "another name",
-	make:   func(t *testing.T, _ string, ca *identity) *identity { return issue(t, "ecdsa", "mallory.example", ca, nil) },
+	name: "another name",
+	make: func(t *testing.T, _ string, ca *identity) *identity {
+		return issue(t, "ecdsa", "mallory.example", ca, nil)
+	},
 	claims: "mallory.example",
 	says: says{
 		Goswan:     `AUTHENTICATION_FAILED: .*peer presented SANs \[mallory\.example\], CN mallory\.example.*connection .{0,2}site.{0,2} requires id .{0,2}\*\.wanted\.example.{0,3}.*/remote\.conf:2`,
