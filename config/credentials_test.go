@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/youmark/pkcs8"
+
 	"github.com/goswan/goswan/config/settings"
 	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
@@ -153,15 +155,11 @@ func TestPassphrases(t *testing.T) {
 	if err := os.Remove(filepath.Join(c.dir, "private/gateway.pem")); err != nil {
 		t.Fatal(err)
 	}
-	der, err := x509.MarshalECPrivateKey(c.key)
+	der, err := pkcs8.MarshalPrivateKey(c.key, []byte("open sesame"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	block, err := x509.EncryptPEMBlock(rand.Reader, "EC PRIVATE KEY", der, []byte("open sesame"), x509.PEMCipherAES256) //nolint:staticcheck // old files are encrypted so
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.text("ecdsa/gateway.pem", string(pem.EncodeToMemory(block)))
+	c.write("ecdsa/gateway.pem", "ENCRYPTED PRIVATE KEY", der)
 	const site = "connections {\nsite {\nremote_addrs = 192.0.2.1\nlocal {\ncerts = gateway.pem\n}\n}\n}\n"
 	catalog, warnings, err := c.load(site + "secrets {\necdsa-gateway {\nfile = gateway.pem\nsecret = \"open sesame\"\n}\n}\n")
 	if err != nil || len(warnings) > 0 || len(catalog.Proofs().Keys) != 1 {
