@@ -7,8 +7,8 @@ LAB := ./cmd/goswan/lab
 PACKAGES = $(shell $(GO) list ./... | grep -v '/cmd/goswan/lab$$')
 
 # What the lab runs, as Debian packages it.
-LAB_PACKAGES := charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-standard-plugins \
-	libstrongswan-extra-plugins ethtool iproute2 iputils-ping nftables tcpdump tshark
+LAB_PACKAGES := charon-systemd strongswan-swanctl strongswan-pki libcharon-extra-plugins libstrongswan-standard-plugins \
+	libstrongswan-extra-plugins ethtool iproute2 iputils-ping nftables openssl tcpdump tshark
 
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 freebsd/amd64 freebsd/arm64
 

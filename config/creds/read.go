@@ -61,7 +61,7 @@ func wrap(file, fix string, err error) *Problem {
 		what = strings.TrimPrefix(what, prefix)
 	}
 	var path *os.PathError
-	if errors.As(err, &path) {
+	if errors.As(err, &path) && path.Path == file {
 		what = path.Err.Error() // the name of the file stands before it
 	}
 	return &Problem{File: file, What: what, Fix: fix, Err: err}
@@ -134,6 +134,8 @@ func belongs(block string) string {
 		return "private keys belong in the directory private"
 	case strings.Contains(block, "CERTIFICATE REQUEST"):
 		return "a CA has to make a certificate of it: goswan pki issue --csr"
+	case strings.Contains(block, "TRUSTED CERTIFICATE"):
+		return "`openssl x509` turns it into a plain certificate"
 	case strings.Contains(block, "CERTIFICATE"):
 		return "certificates belong in the directory x509, those of CAs in x509ca"
 	case strings.Contains(block, "CRL"):
@@ -155,7 +157,7 @@ func ReadCertificates(file string) ([]*auth.Certificate, error) {
 
 // ParseCertificates is ReadCertificates for octets that were read already; file is what messages call them.
 func ParseCertificates(file string, octets []byte) ([]*auth.Certificate, error) {
-	ders, err := ofType(file, "certificate", octets, "CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE")
+	ders, err := ofType(file, "certificate", octets, "CERTIFICATE", "X509 CERTIFICATE")
 	if err != nil {
 		return nil, err
 	}
@@ -369,6 +371,9 @@ func ReadPKCS12(file string, passphrase func() (secret.Bytes, error)) (*Containe
 	if len(blocks(octets)) > 0 {
 		return nil, problem(file, belongs(blocks(octets)[0].Type), "it is PEM, not PKCS#12")
 	}
+	if !isPFX(octets) {
+		return nil, problem(file, "`openssl pkcs12 -export` makes one", "it is no PKCS#12 file")
+	}
 	phrase, err := asked(passphrase)()
 	if err != nil {
 		return nil, wrap(file, "", err)
@@ -433,4 +438,12 @@ func flat(signer crypto.Signer) crypto.Signer {
 		return *key
 	}
 	return signer
+}
+
+// isPFX tells a PKCS#12 file, SEQUENCE { INTEGER 3, … }.
+func isPFX(der []byte) bool {
+	input := cryptobyte.String(der)
+	var pfx cryptobyte.String
+	var version int
+	return input.ReadASN1(&pfx, asn1.SEQUENCE) && pfx.ReadASN1Integer(&version) && version == 3
 }

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"crypto"
-	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/sha1"
@@ -74,7 +73,8 @@ func (k PrivateKey) ID() string {
 // Signer gives the key to who has to write it to a file or sign a certificate with it.
 func (k PrivateKey) Signer() crypto.Signer { return k.signer }
 
-// Wipe overwrites the secret numbers, as far as the library's types let it: copies that it made are the garbage collector's.
+// Wipe overwrites the secret numbers, as far as the library's types let it: copies that it made are the garbage collector's,
+// and so is the whole of an ECDSA key.
 func (k PrivateKey) Wipe() {
 	switch key := k.signer.(type) {
 	case *rsa.PrivateKey:
@@ -85,8 +85,6 @@ func (k PrivateKey) Wipe() {
 		wipeInt(key.Precomputed.Dp)
 		wipeInt(key.Precomputed.Dq)
 		wipeInt(key.Precomputed.Qinv)
-	case *ecdsa.PrivateKey:
-		wipeInt(key.D) //nolint:staticcheck // it is to be overwritten, not used
 	case ed25519.PrivateKey:
 		clear(key)
 	case ed448.PrivateKey:

@@ -486,6 +486,10 @@ func TestIdentitiesInCertificates(t *testing.T) {
 			t.Errorf("the refusal's data are %+v", r.Presents)
 		}
 	}
+	for _, pattern := range []string{"*.example.org", "fqdn:*.wild.example.org", "C=CH, O=example, CN=*"} {
+		_, err := try(trust, &Requirement{Conn: "x"}, shown(leaf), id(t, pattern))
+		refused(t, "a peer that calls itself "+pattern, err, WrongIdentity, "it claims the id")
+	}
 	if v, err := try(trust, &Requirement{Conn: "x", ID: id(t, "*.example.org")}, shown(leaf), id(t, "vpn.example.org")); err != nil || v.Match != MatchWildcard {
 		t.Errorf("a pattern that fits gives %v (%v)", v, err)
 	}
@@ -502,6 +506,14 @@ func TestPinned(t *testing.T) {
 	root := issue(t, nil, "root", asCA)
 	_, err = try(trusting(root), &Requirement{Certs: []*Certificate{self.cert}, CACerts: []*Certificate{root.cert}}, shown(self), id(t, "gw"))
 	refused(t, "certs and cacerts both have to hold", err, UnknownIssuer)
+	weak, err := sig.ParseConstraints("ecdsa-256-sha384", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf := issue(t, root, "gw", dns("gw"))
+	if _, err := try(trusting(root), &Requirement{Certs: []*Certificate{leaf.cert}, Constraints: weak}, shown(leaf), id(t, "gw")); err != nil {
+		t.Errorf("a certificate that is named in certs is refused for the signature of its CA: %v", err)
+	}
 	expired := issue(t, nil, "old", with(dns("gw"), func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Hour) }))
 	_, err = try(trusting(), &Requirement{Certs: []*Certificate{expired.cert}}, shown(expired), id(t, "gw"))
 	refused(t, "a certificate named in certs that has expired", err, Expired)

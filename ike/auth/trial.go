@@ -215,7 +215,7 @@ func (t *Trial) prove() (*Certificate, *PublicKey, error) {
 // configured are the certificates that the requirement names for the identity.
 func (t *Trial) configured() (all []*Certificate) {
 	for _, c := range t.req.Certs {
-		if c.Proves(t.id) != MatchNone {
+		if c.Proves(t.id) == MatchPerfect {
 			all = append(all, c)
 		}
 	}
@@ -280,11 +280,12 @@ func (t *Trial) judgeIdentity(leaf *Certificate) *Refusal {
 	switch {
 	case t.verdict.Match == MatchNone:
 		r := t.wrongIdentity(p, fmt.Sprintf("peer presented %s and the id %q", p, t.id))
-		if leaf.Proves(t.id) != MatchNone {
+		if leaf.Proves(t.id) == MatchPerfect {
 			r.Fix = fmt.Sprintf("write id = %s there if that is the peer", t.id)
 		}
 		return r
-	case leaf.Proves(t.id) == MatchNone:
+	// What a peer says it is, is no pattern: "*.example.org" is nobody.
+	case leaf.Proves(t.id) != MatchPerfect:
 		r := t.wrongIdentity(p, "peer presented "+p.String())
 		r.Fix = whyNot(leaf, t.id)
 		return r
@@ -345,11 +346,14 @@ func (t *Trial) judgeChains(now time.Time, leaf *Certificate) {
 			first = r
 		}
 	}
-	if t.candidate == nil {
+	switch {
+	case t.candidate != nil:
+		t.nextChain(now)
+	case alone:
+		t.acceptAlone(leaf)
+	default:
 		t.refuse(first)
-		return
 	}
-	t.nextChain(now)
 }
 
 // acceptAlone accepts a certificate that the requirement names, without a CA. Nobody can revoke it then.

@@ -3,156 +3,187 @@
 package lab
 
 import (
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/goswan/goswan/config/creds"
+	"github.com/goswan/goswan/ike/auth"
 )
 
-// identity is a certificate of the lab with its key.
-type identity struct {
-	cert *x509.Certificate
-	key  crypto.Signer
+// shop runs programs in a directory.
+type shop struct {
+	t   *testing.T
+	dir string
 }
 
-// keyOf makes a key: rsa, ecdsa or ed25519.
-func keyOf(t testing.TB, kind string) (key crypto.Signer) {
-	t.Helper()
-	var err error
-	switch kind {
-	case "rsa":
-		key, err = rsa.GenerateKey(rand.Reader, 2048)
-	case "ecdsa":
-		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	case "ed25519":
-		_, key, err = ed25519.GenerateKey(rand.Reader)
-	default:
-		t.Fatalf("there is no key of kind %s", kind)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
+// run runs a program and returns what it prints, and whether it is content.
+func (s shop) run(program string, args ...string) (string, bool) {
+	s.t.Helper()
+	cmd := exec.Command(program, args...)
+	cmd.Dir = s.dir
+	out, err := cmd.CombinedOutput()
+	return string(out), err == nil
 }
 
-// issue makes a certificate for a new key; without an issuer it is a root. change may be nil.
-func issue(t testing.TB, kind, name string, issuer *identity, change func(*x509.Certificate)) *identity {
-	t.Helper()
-	key := keyOf(t, kind)
-	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
-	if err != nil {
-		t.Fatal(err)
+// must runs a program that has to be content.
+func (s shop) must(program string, args ...string) string {
+	s.t.Helper()
+	out, ok := s.run(program, args...)
+	if !ok {
+		s.t.Fatalf("%s %s fails:\n%s", program, strings.Join(args, " "), out)
 	}
-	template := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{Country: []string{"CH"}, Organization: []string{"goswan lab"}, CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-	}
-	if issuer == nil {
-		authority(template)
-		issuer = &identity{template, key}
-	} else {
-		template.DNSNames, template.KeyUsage = []string{name}, x509.KeyUsageDigitalSignature
-	}
-	if change != nil {
-		change(template)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, issuer.cert, key.Public(), issuer.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &identity{cert, key}
+	return out
 }
 
-// authority makes a certificate that of a CA.
-func authority(c *x509.Certificate) {
-	c.IsCA, c.BasicConstraintsValid, c.DNSNames = true, true, nil
-	c.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
+// save runs a program that prints a file.
+func (s shop) save(file, program string, args ...string) {
+	s.t.Helper()
+	cmd := exec.Command(program, args...)
+	cmd.Dir = s.dir
+	out, err := cmd.Output()
+	if err != nil {
+		s.t.Fatalf("%s %s: %v", program, strings.Join(args, " "), err)
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, file), out, 0o600); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
-// revoke is a CRL of the CA.
-func (ca *identity) revoke(t testing.TB, certificates ...*identity) []byte {
-	t.Helper()
-	list := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: time.Now().Add(-time.Minute), NextUpdate: time.Now().Add(time.Hour)}
-	for _, c := range certificates {
-		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries,
-			x509.RevocationListEntry{SerialNumber: c.cert.SerialNumber, RevocationTime: time.Now().Add(-time.Minute), ReasonCode: 1})
-	}
-	der, err := x509.CreateRevocationList(rand.Reader, list, ca.cert, ca.key)
-	if err != nil {
+// newShop makes a directory with a passphrase in it.
+func newShop(t *testing.T) shop {
+	requireLab(t)
+	if err := buildGoswan(); err != nil {
 		t.Fatal(err)
 	}
-	return der
+	s := shop{t, t.TempDir()}
+	if err := os.WriteFile(filepath.Join(s.dir, "phrase"), []byte("correct horse\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
-// credentialDirs are the directories beside swanctl.conf that the lab fills.
-var credentialDirs = []string{"x509", "x509ca", "x509crl", "private", "pubkey"}
+// TestPKIForOthers has what goswan pki makes judged by OpenSSL and by strongSwan's pki.
+func TestPKIForOthers(t *testing.T) {
+	for _, key := range []string{"ecdsa256", "ecdsa384", "ecdsa521", "rsa3072", "ed25519"} {
+		t.Run(key, func(t *testing.T) {
+			s := newShop(t)
+			g := programs.goswan
+			s.must(g, "pki", "ca", "--dn", "C=CH, O=Example, CN=Root", "--key", key)
+			s.must(g, "pki", "ca", "--parent", "pki", "--dir", "sub", "--dn", "C=CH, O=Example, CN=Sub", "--key", key)
+			s.must(g, "pki", "issue", "--dir", "sub", "--gateway", "vpn.example.org", "--san", "192.0.2.1", "--key", key, "--passphrase-file", "phrase")
+			s.must(g, "pki", "issue", "--dir", "sub", "--client", "alice@example.org", "--key", key, "--p12", "alice.p12", "--p12-passphrase-file", "phrase")
+			const gateway, client = "sub/issued/x509/vpn.example.org.pem", "sub/issued/x509/alice@example.org.pem"
 
-// ClearCredentials empties the directories of certificates and keys.
-func (h *Host) ClearCredentials(t testing.TB) {
-	t.Helper()
-	for _, dir := range credentialDirs {
-		path := filepath.Join(h.SwanctlDir(), dir)
-		if err := os.RemoveAll(path); err != nil {
-			t.Fatal(err)
+			s.must("openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", "pki/ca.pem", "-untrusted", "sub/ca.pem", gateway)
+			s.must("openssl", "verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", "pki/ca.pem", "-untrusted", "sub/ca.pem", client)
+			s.must("openssl", "pkey", "-in", "sub/issued/private/vpn.example.org.key", "-passin", "file:phrase", "-noout")
+			s.must("openssl", "pkcs12", "-in", "alice.p12", "-passin", "file:phrase", "-noout")
+			verify := []string{"--verify", "--in", gateway, "--cacert", "pki/ca.pem", "--cacert", "sub/ca.pem", "--crl", "sub/crl.pem", "--crl", "pki/crl.pem"}
+			if out := s.must("pki", verify...); !strings.Contains(out, "certificate trusted") {
+				t.Errorf("strongSwan says of a certificate:\n%s", out)
+			}
+			if out := s.must("pki", "--print", "--in", gateway); !strings.Contains(out, "altNames:  vpn.example.org, 192.0.2.1") {
+				t.Errorf("strongSwan shows a certificate as\n%s", out)
+			}
+
+			s.must(g, "pki", "revoke", "vpn.example.org", "--dir", "sub", "--reason", "keyCompromise")
+			if out, ok := s.run("openssl", "verify", "-CAfile", "pki/ca.pem", "-untrusted", "sub/ca.pem", "-crl_check", "-CRLfile", "sub/crl.pem", gateway); ok || !strings.Contains(out, "certificate revoked") {
+				t.Errorf("OpenSSL accepts a revoked certificate:\n%s", out)
+			}
+			if out, ok := s.run("pki", verify...); ok || !strings.Contains(out, "key compromise") {
+				t.Errorf("strongSwan accepts a revoked certificate:\n%s", out)
+			}
+		})
+	}
+}
+
+// TestPKIOfOthers judges what strongSwan's pki and OpenSSL make.
+func TestPKIOfOthers(t *testing.T) {
+	s := newShop(t)
+	g := programs.goswan
+	for _, kind := range [][]string{{"rsa", "3072"}, {"ecdsa", "384"}, {"ed25519"}} {
+		name := kind[0]
+		gen := []string{"--gen", "--type", name, "--outform", "pem"}
+		if len(kind) > 1 {
+			gen = append(gen, "--size", kind[1])
 		}
-		if err := os.Mkdir(path, 0o700); err != nil {
-			t.Fatal(err)
+		ca, key, leaf, crl := name+"-ca.pem", name+"-ca.key", name+".pem", name+".crl"
+		s.save(key, "pki", gen...)
+		s.save(name+".key", "pki", gen...)
+		s.save(ca, "pki", "--self", "--ca", "--in", key, "--type", "priv", "--dn", "C=CH, O=strongSwan, CN="+name+" CA", "--outform", "pem")
+		s.save(name+".pub", "pki", "--pub", "--in", name+".key", "--type", "priv", "--outform", "pem")
+		s.save(leaf, "pki", "--issue", "--cacert", ca, "--cakey", key, "--in", name+".pub", "--type", "pub", "--dn", "C=CH, O=strongSwan, CN=moon",
+			"--san", "moon.strongswan.org", "--san", "carol@strongswan.org", "--flag", "serverAuth", "--flag", "ikeIntermediate", "--outform", "pem")
+		s.save(crl, "pki", "--signcrl", "--cacert", ca, "--cakey", key, "--outform", "pem")
+		for _, id := range []string{"moon.strongswan.org", "carol@strongswan.org", "C=CH, O=strongSwan, CN=moon"} {
+			s.must(g, "pki", "verify", "--cert", leaf, "--ca", ca, "--crl", crl, "--revocation", "strict", "--id", id)
+		}
+		s.save(crl, "pki", "--signcrl", "--cacert", ca, "--cakey", key, "--reason", "superseded", "--cert", leaf, "--outform", "pem")
+		if out, ok := s.run(g, "pki", "verify", "--cert", leaf, "--ca", ca, "--crl", crl); ok || !strings.Contains(out, "superseded, says the CRL of C=CH, O=strongSwan") {
+			t.Errorf("a certificate revoked by strongSwan's pki is accepted:\n%s", out)
+		}
+		for _, file := range []string{name + ".key", name + ".pub", leaf, crl} {
+			s.must(g, "pki", "show", file)
+		}
+		s.must("openssl", "pkcs12", "-export", "-inkey", name+".key", "-in", leaf, "-certfile", ca, "-passout", "file:phrase", "-out", name+".p12")
+		if out := s.must(g, "pki", "show", name+".p12", "--passphrase-file", "phrase"); !strings.Contains(out, "moon.strongswan.org (FQDN)") {
+			t.Errorf("a PKCS#12 file of OpenSSL is shown as\n%s", out)
+		}
+	}
+	s.must("openssl", "req", "-newkey", "rsa:2048", "-noenc", "-keyout", "req.key", "-subj", "/CN=laptop7.example.org", "-addext", "subjectAltName=DNS:laptop7.example.org", "-out", "req.pem")
+	s.must(g, "pki", "ca", "--name", "Example CA")
+	s.must(g, "pki", "issue", "--client", "laptop7.example.org", "--csr", "req.pem")
+	s.must("openssl", "verify", "-x509_strict", "-CAfile", "pki/ca.pem", "pki/issued/x509/laptop7.example.org.pem")
+}
+
+// TestOCSPOfOpenSSL asks OpenSSL's responder, by files: a good certificate, a revoked one, one that it does not know.
+func TestOCSPOfOpenSSL(t *testing.T) {
+	s := newShop(t)
+	g := programs.goswan
+	s.must(g, "pki", "ca", "--name", "Example CA", "--ocsp-url", "http://ocsp.example.org/")
+	for _, name := range []string{"good", "gone", "stranger"} {
+		s.must(g, "pki", "issue", "--gateway", name)
+	}
+	ca := readCertificate(t, filepath.Join(s.dir, "pki/ca.pem"))
+	line := func(state, revoked string, c *auth.Certificate) string {
+		n := c.X509.SerialNumber.Text(16)
+		return state + "\t" + c.X509.NotAfter.UTC().Format("060102150405Z") + "\t" + revoked + "\t" + strings.ToUpper(strings.Repeat("0", len(n)%2)+n) + "\tunknown\t/CN=x\n"
+	}
+	good, gone := readCertificate(t, filepath.Join(s.dir, "pki/issued/x509/good.pem")), readCertificate(t, filepath.Join(s.dir, "pki/issued/x509/gone.pem"))
+	index := line("V", "", good) + line("R", "240101000000Z,keyCompromise", gone)
+	if err := os.WriteFile(filepath.Join(s.dir, "index.txt"), []byte(index), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	trust := auth.NewTrust([]auth.Authority{{Certificate: ca}}, nil)
+	for name, want := range map[string]string{"good": "", "gone": "key compromise", "stranger": "the responder does not know the certificate"} {
+		now := time.Now()
+		shown := auth.Presented{Leaf: readCertificate(t, filepath.Join(s.dir, "pki/issued/x509", name+".pem"))}
+		trial := trust.Try(now, rand.Reader, &auth.Requirement{Revocation: auth.RevocationStrict}, shown, auth.Identity{Type: auth.IDFQDN, Data: name}, nil, auth.Evidence{})
+		for _, f := range trial.Needs() {
+			if err := os.WriteFile(filepath.Join(s.dir, "request.der"), []byte(f.Request), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s.must("openssl", "ocsp", "-index", "index.txt", "-CA", "pki/ca.pem", "-rsigner", "pki/ca.pem", "-rkey", "pki/ca.key", "-nmin", "10", "-reqin", "request.der", "-respout", "response.der")
+			response, err := os.ReadFile(filepath.Join(s.dir, "response.der"))
+			trial.Supply(now, f, response, err)
+		}
+		_, err := trial.Verdict()
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: OpenSSL's answer is judged as %v, want %q", name, err, want)
 		}
 	}
 }
 
-// own gives the host a certificate with its key.
-func (h *Host) own(t testing.TB, id *identity) {
+func readCertificate(t *testing.T, file string) *auth.Certificate {
 	t.Helper()
-	h.knows(t, "x509", "own.pem", id)
-	h.privateKey(t, id.key)
-}
-
-func (h *Host) privateKey(t testing.TB, key crypto.Signer) {
-	t.Helper()
-	der, err := x509.MarshalPKCS8PrivateKey(key)
+	all, err := creds.ReadCertificates(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.WriteConfig(t, "private/own.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
-}
-
-// knows puts a certificate into a directory.
-func (h *Host) knows(t testing.TB, dir, name string, id *identity) {
-	t.Helper()
-	h.WriteConfig(t, dir+"/"+name, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: id.cert.Raw})))
-}
-
-// publicKey puts a raw public key into the directory pubkey.
-func (h *Host) publicKey(t testing.TB, name string, key crypto.PublicKey) {
-	t.Helper()
-	der, err := x509.MarshalPKIXPublicKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.WriteConfig(t, "pubkey/"+name, string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})))
-}
-
-// LoadCredentials has the daemon load what was written: goswan reads it itself, strongSwan is told by swanctl.
-func (h *Host) LoadCredentials(t testing.TB) {
-	t.Helper()
-	if h.Daemon == Goswan {
-		h.mustSwanctl(t, "--reload-settings")
-		return
-	}
-	h.mustSwanctl(t, "--load-all", "--noprompt", "--clear")
+	return all[0]
 }

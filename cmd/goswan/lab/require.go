@@ -22,6 +22,8 @@ var tools = []struct{ program, pkg string }{
 	{"nft", "nftables"},
 	{"tcpdump", "tcpdump"},
 	{"tshark", "tshark"},
+	{"openssl", "openssl"},
+	{"pki", "strongswan-pki"},
 	{netns.CharonSystemd, "charon-systemd"},
 	{netns.Swanctl, "strongswan-swanctl"},
 	{"/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so", "libcharon-extra-plugins"},
