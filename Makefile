@@ -8,7 +8,10 @@ PACKAGES = $(shell $(GO) list ./... | grep -v '/cmd/goswan/lab$$')
 
 # What the lab runs, as Debian packages it.
 LAB_PACKAGES := charon-systemd strongswan-swanctl strongswan-pki libcharon-extra-plugins libstrongswan-standard-plugins \
-	libstrongswan-extra-plugins ethtool iproute2 iputils-ping nftables openssl tcpdump tshark
+	libstrongswan-extra-plugins ethtool iproute2 iputils-ping nftables openssl tcpdump tshark freeradius hostapd eapoltest
+
+# Tests beside the code that have a foreign program at the other end; where there is none they are skipped.
+FOREIGN := ./ike/radius
 
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 freebsd/amd64 freebsd/arm64
 
@@ -60,6 +63,7 @@ race:
 
 # What the environment says about the lab is explained by `go doc ./cmd/goswan/lab`.
 lab: tools
+	@GOSWAN_LAB="$${GOSWAN_LAB-run}" $(GO) test -count=1 -v -run '^TestForeign' $(FOREIGN)
 	@GOSWAN_LAB="$${GOSWAN_LAB-run}" $(GO) test -count=1 -timeout 40m -v $(LAB)
 
 # The lab has a short one of 15 s. -timeout 0: SOAK says how long it takes.
@@ -84,9 +88,10 @@ tools:
 	export DEBIAN_FRONTEND=noninteractive; \
 	{ apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } \
 		|| { echo "tools: apt-get could not install$$missing"; exit 0; }; \
-	case "$$missing" in *charon-systemd*) \
-		if [ -d /run/systemd/system ]; then systemctl disable --now --quiet strongswan.service || true; fi;; \
-	esac
+	[ -d /run/systemd/system ] || exit 0; \
+	case "$$missing" in *charon-systemd*) systemctl disable --now --quiet strongswan.service || true;; esac; \
+	case "$$missing" in *freeradius*) systemctl disable --now --quiet freeradius.service || true;; esac; \
+	case "$$missing" in *hostapd*) systemctl disable --now --quiet hostapd.service || true;; esac
 
 check: format vet staticcheck arrows race
 
