@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,8 +33,25 @@ import (
 type authenticationServer struct {
 	at     netip.AddrPort
 	ended  chan *eap.Result
-	config eap.ServerConfig
 	server *eap.Server
+
+	mu     sync.Mutex // guards method
+	method eap.ServerMethod
+}
+
+// offer says what the next conversations are about.
+func (s *authenticationServer) offer(method eap.ServerMethod) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.method = method
+}
+
+// begin begins a conversation with somebody.
+func (s *authenticationServer) begin(identity string) (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.server, err = eap.NewServer(eap.ServerConfig{Identity: identity, Methods: []eap.ServerMethod{s.method}, Rand: rand.Reader})
+	return err
 }
 
 func newAuthenticationServer(t *testing.T, ns *testns.Namespace) *authenticationServer {
@@ -70,9 +88,7 @@ func (s *authenticationServer) answer(octets []byte) []byte {
 		if err != nil {
 			return nil
 		}
-		config := s.config
-		config.Identity = string(identity.Data)
-		if s.server, err = eap.NewServer(config); err != nil {
+		if err := s.begin(string(identity.Data)); err != nil {
 			s.ended <- &eap.Result{Err: &eap.Reason{Kind: eap.BadConfig, Text: err.Error()}}
 			return nil
 		}
@@ -182,7 +198,7 @@ func TestForeignPeer(t *testing.T) {
 			// What stands behind a # belongs into phase1, beside the version of TLS.
 			conf, phase1, _ := strings.Cut(tc.conf, "#")
 			conf += fmt.Sprintf("phase1=\"tls_disable_tlsv1_3=1 %s\"\n", strings.TrimSpace(phase1))
-			s.config = eap.ServerConfig{Methods: []eap.ServerMethod{tc.method}, Rand: rand.Reader}
+			s.offer(tc.method)
 			result, out, err := eapol(t, ns, s, dir, conf, tc.keys)
 			if err != nil || result == nil || result.Err != nil || !strings.HasSuffix(strings.TrimSpace(out), "SUCCESS") {
 				t.Fatalf("our server ended with %v, eapol_test with %v:\n%s", failure(result), err, tail(out))
@@ -211,7 +227,7 @@ func TestForeignPeer(t *testing.T) {
 		for _, allowed := range []bool{false, true} {
 			config := serverTLS
 			config.WithoutEMS = allowed
-			s.config = eap.ServerConfig{Methods: []eap.ServerMethod{eap.ServerTLS{TLS: config}}, Rand: rand.Reader}
+			s.offer(eap.ServerTLS{TLS: config})
 			result, out, err := eapol(t, ns, s, dir, conf, true, env)
 			switch {
 			case !allowed && (result == nil || result.Err == nil || !strings.Contains(result.Err.Error(), "extended master secret")):
