@@ -34,6 +34,7 @@ import (
 	"github.com/goswan/goswan/ike"
 	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/ike/fetch"
 	"github.com/goswan/goswan/ike/pool"
 	"github.com/goswan/goswan/tun"
 	"github.com/goswan/goswan/tun/route"
@@ -103,6 +104,7 @@ type Endpoint struct {
 	updown    *updown
 	mtu       tunnelMTU
 	keys      *keyLog // nil: none
+	library   fetch.Client
 
 	loading     sync.Mutex // held while the catalog is being replaced
 	running     bool       // Run acts on the catalog; guarded by loading
@@ -207,6 +209,7 @@ func (e *Endpoint) assemble(c Config) {
 			Catalog:      e.catalog.Load,
 			Lease:        e.leases.Lease,
 			Release:      e.leases.Release,
+			Evidence:     e.library.Evidence,
 			FirstContact: func(local, remote auth.Identity) bool { return e.ike.FirstContact(local, remote) },
 			Resolve:      e.names.lookup,
 			LastInbound:  e.lastInbound,
@@ -214,7 +217,7 @@ func (e *Endpoint) assemble(c Config) {
 			Settings:     settings,
 			KeyLog:       e.keys != nil,
 		},
-		Network: e.transport, DataPath: dataPath{e}, Limits: c.Limits, Watch: e.watch, Log: e.log,
+		Network: e.transport, DataPath: dataPath{e}, Limits: c.Limits, Library: &e.library, Watch: e.watch, Log: e.log,
 	})
 }
 

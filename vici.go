@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/goswan/goswan/config"
+	"github.com/goswan/goswan/config/creds"
 	"github.com/goswan/goswan/config/settings"
 	"github.com/goswan/goswan/ike/core"
 	"github.com/goswan/goswan/vici"
@@ -98,6 +99,7 @@ func (p *places) find(loader config.Loader, conn *core.Connection) *core.Connect
 
 // load reads the file; one with mistakes has no places to tell.
 func (p *places) load(loader config.Loader) {
+	loader.ConnectionsOnly = true
 	catalog, _, err := loader.Load(loader.Path)
 	p.read, p.catalog = time.Now(), core.Catalog{}
 	if err != nil {
@@ -114,7 +116,7 @@ func (d *viciDaemon) Version() vici.Version {
 }
 
 func (d *viciDaemon) Stats() vici.Stats {
-	plugins := []string{"ikev2", "esp", "udp-encap", "psk", "swanctl", "vici", "updown"}
+	plugins := []string{"ikev2", "esp", "udp-encap", "psk", "pubkey", "x509", "revocation", "swanctl", "vici", "updown"}
 	return vici.Stats{Since: d.e.startTime(), Scheduled: d.e.ike.Timers(), Plugins: plugins, Drops: d.e.engine.Drops()}
 }
 
@@ -228,7 +230,10 @@ func (d *viciDaemon) UnloadShared(id string) error {
 }
 
 func (d *viciDaemon) ClearCredentials() error {
-	d.e.change(func(c *core.Catalog) { c.Secrets = nil })
+	d.e.change(func(c *core.Catalog) {
+		c.Secrets = nil
+		c.Credentials = creds.Join(core.Credentials{}, c.Authorities)
+	})
 	return nil
 }
 
@@ -289,7 +294,10 @@ func (e *Endpoint) change(edit func(*core.Catalog)) {
 	e.loading.Lock()
 	defer e.loading.Unlock()
 	old := e.catalog.Load()
-	next := &core.Catalog{Connections: slices.Clone(old.Connections), Secrets: slices.Clone(old.Secrets), Pools: slices.Clone(old.Pools)}
+	next := &core.Catalog{
+		Connections: slices.Clone(old.Connections), Secrets: slices.Clone(old.Secrets), Pools: slices.Clone(old.Pools),
+		Authorities: slices.Clone(old.Authorities), Credentials: old.Credentials,
+	}
 	edit(next)
 	e.replace(next)
 }

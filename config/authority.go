@@ -8,63 +8,70 @@ import (
 	"github.com/goswan/goswan/ike/core"
 )
 
-// Authority is a section of authorities: what is known of a certification authority beside its certificate.
-type Authority struct {
-	Name string
-	// CACert is a file, relative to the directory x509ca, or the certificate itself when it came over vici.
-	CACert string
-	File   string
-	Handle string // CKA_ID on a token, hexadecimal
-	Slot   int
-	Module string
-	// CRLURIs and OCSPURIs are where revocation is asked for; CertURIBase is for Hash and URL (RFC 7296 §3.6).
-	CRLURIs, OCSPURIs []string
-	CertURIBase       string
-	Source            core.Position
+// authority is a section of authorities being read.
+type authority struct {
+	core.Authority
+	cacert, file, handle settings.Value
 }
 
-var authorityTable = table[Authority]{
+var authorityTable = table[authority]{
 	place: "authorities.<name>",
-	keys: []key[Authority]{
-		{"cacert", text(func(a *Authority) *string { return &a.CACert })},
-		{"file", text(func(a *Authority) *string { return &a.File })},
+	keys: []key[authority]{
+		{"cacert", func(a *authority, v settings.Value) error { a.cacert = v; return nil }},
+		{"file", func(a *authority, v settings.Value) error { a.file = v; return nil }},
 		{"handle", readHandle},
-		{"slot", number(func(a *Authority) *int { return &a.Slot }, 0, 1<<31-1)},
-		{"module", text(func(a *Authority) *string { return &a.Module })},
-		{"crl_uris", uris(func(a *Authority) *[]string { return &a.CRLURIs })},
-		{"ocsp_uris", uris(func(a *Authority) *[]string { return &a.OCSPURIs })},
-		{"cert_uri_base", text(func(a *Authority) *string { return &a.CertURIBase })},
+		{"slot", number(func(*authority) *int { return new(int) }, 0, 1<<31-1)},
+		{"module", text(func(*authority) *string { return new(string) })},
+		{"crl_uris", uris(func(a *authority) *[]string { return &a.CRLURIs })},
+		{"ocsp_uris", uris(func(a *authority) *[]string { return &a.OCSPURIs })},
+		{"cert_uri_base", text(func(a *authority) *string { return &a.CertURIBase })},
 	},
 }
 
-// authority reads a section of authorities.
-func (d *decoder) authority(s *settings.Section, where at) *Authority {
-	a := &Authority{Name: s.Name, Source: position(s.At)}
+// authority reads a section of authorities; nil if there is no certificate.
+func (d *decoder) authority(s *settings.Section, where at) *core.Authority {
+	a := &authority{Authority: core.Authority{Name: s.Name, Source: position(s.At)}}
+	failed := len(d.problems)
 	authorityTable.read(d, a, s, where)
-	given := 0
-	for _, certificate := range []string{a.CACert, a.File, a.Handle} {
-		if certificate != "" {
-			given++
+	var given []settings.Value
+	for _, v := range []settings.Value{a.cacert, a.file, a.handle} {
+		if v.Text != "" {
+			given = append(given, v)
 		}
 	}
-	if given != 1 {
-		d.report(where, bad("write one of them: the certificate of the authority", "%d of cacert, file and handle are set", given))
+	switch {
+	case len(given) != 1:
+		d.report(where, bad("write one of them: the certificate of the authority", "%d of cacert, file and handle are set", len(given)))
+		return nil
+	case len(d.problems) > failed:
+		return nil
+	case a.handle.Text != "":
+		d.report(where.key(a.handle), missing(token, "write cacert = …"))
+		return nil
 	}
-	d.report(where, warning("", "has no effect in goswan: certificates are not supported in this version"))
-	return a
+	ca, err := d.certificate("x509ca", given[0].Text)
+	if err == nil && !ca.IsCA() {
+		err = bad("write the certificate of the authority that issued it", "%q is not a CA (basicConstraints)", ca.Name())
+	}
+	if err != nil {
+		d.report(where.key(given[0]), err)
+		return nil
+	}
+	a.Certificate = ca
+	return &a.Authority
 }
 
-func readHandle(a *Authority, v settings.Value) error {
+func readHandle(a *authority, v settings.Value) error {
 	if _, err := hex.DecodeString(v.Text); err != nil {
 		return bad("write the CKA_ID in hexadecimal digits", "%q is not hexadecimal", v.Text)
 	}
-	a.Handle = v.Text
+	a.handle = v
 	return nil
 }
 
 // uris is a key with a list of URIs.
-func uris(field func(*Authority) *[]string) func(*Authority, settings.Value) error {
-	return func(a *Authority, v settings.Value) error {
+func uris(field func(*authority) *[]string) func(*authority, settings.Value) error {
+	return func(a *authority, v settings.Value) error {
 		for _, item := range v.Items() {
 			if u, err := url.Parse(item); err != nil || u.Scheme == "" {
 				return bad("write URIs as http://pki.example/ca.crl", "%q is not a URI", item)

@@ -39,6 +39,8 @@ type Loader struct {
 	// Path is the swanctl.conf, or its directory, that vici's clients load from, so that what they load is known by the
 	// lines of that file; "" is none.
 	Path string
+	// ConnectionsOnly leaves the directories with certificates and keys alone.
+	ConnectionsOnly bool
 }
 
 // Load reads swanctl.conf in a directory, or a file, with everything that it includes.
@@ -56,21 +58,22 @@ func (l Loader) Load(path string) (*core.Catalog, []Warning, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return l.catalog(doc)
+	d := l.decoder(filepath.Dir(path))
+	d.reads = !l.ConnectionsOnly
+	return d.catalog(doc)
 }
 
-// Parse reads a text as if it stood in the file name.
+// Parse reads a text as if it stood in the file name; the directories beside it are not read.
 func (l Loader) Parse(name string, text []byte) (*core.Catalog, []Warning, error) {
 	doc, err := settings.Parse(name, text, nil)
 	if err != nil {
 		return nil, nil, err
 	}
-	return l.catalog(doc)
+	return l.decoder(filepath.Dir(name)).catalog(doc)
 }
 
 // catalog maps a whole file.
-func (l Loader) catalog(doc *settings.Document) (*core.Catalog, []Warning, error) {
-	d := l.decoder()
+func (d *decoder) catalog(doc *settings.Document) (*core.Catalog, []Warning, error) {
 	d.warnings = doc.Warnings
 	catalog := &core.Catalog{}
 	d.top(doc.Root, catalog)
@@ -80,6 +83,13 @@ func (l Loader) catalog(doc *settings.Document) (*core.Catalog, []Warning, error
 		d.checkOwners(catalog)
 	}
 	d.checkModes(doc.Root)
+	if d.reads && len(d.problems) == 0 {
+		d.loadCredentials(catalog)
+		d.checkKeys(catalog)
+	}
+	for _, phrase := range d.passphrases {
+		phrase.Wipe()
+	}
 	warnings, err := d.result()
 	if err != nil {
 		for _, s := range catalog.Secrets {
@@ -117,7 +127,11 @@ func (d *decoder) top(root *settings.Section, catalog *core.Catalog) {
 		case "pools":
 			each(d, s, func(sub *settings.Section, where at) { catalog.Pools = append(catalog.Pools, d.pool(sub, where)) })
 		case "authorities":
-			each(d, s, func(sub *settings.Section, where at) { d.authority(sub, where) })
+			each(d, s, func(sub *settings.Section, where at) {
+				if a := d.authority(sub, where); a != nil {
+					catalog.Authorities = append(catalog.Authorities, a)
+				}
+			})
 		default:
 			d.stray(s)
 		}
@@ -154,7 +168,7 @@ func Connection(name string, s *settings.Section) (*core.Connection, []Warning, 
 
 // Connection is the function Connection with the loader's defaults.
 func (l Loader) Connection(name string, s *settings.Section) (*core.Connection, []Warning, error) {
-	d := l.decoder()
+	d := l.decoder(l.beside())
 	s.Name = name
 	c := d.connection(s, at{"connections." + name, s.At})
 	warnings, err := d.result()
@@ -166,7 +180,7 @@ func (l Loader) Connection(name string, s *settings.Section) (*core.Connection, 
 
 // Secret reads a section of secrets. It is nil, with a warning, for the password of a private key.
 func Secret(name string, s *settings.Section) (*core.Secret, []Warning, error) {
-	d := Loader{}.decoder()
+	d := Loader{}.decoder("")
 	s.Name = name
 	got := d.secret(s, at{"secrets." + name, s.At})
 	warnings, err := d.result()
@@ -179,13 +193,13 @@ func Secret(name string, s *settings.Section) (*core.Secret, []Warning, error) {
 // Shared reads vici's load-shared: id (which may be absent), type (IKE, EAP, XAUTH, NTLM or PPK), data (the octets)
 // and the list owners.
 func Shared(s *settings.Section) (*core.Secret, []Warning, error) {
-	d := Loader{}.decoder()
+	d := Loader{}.decoder("")
 	where := at{"load-shared", s.At}
 	id, _ := s.Value("id")
 	kind, _ := s.Value("type")
 	data, _ := s.Value("data")
 	r := &shared{Secret: core.Secret{Name: id.Text, Key: secret.Bytes(data.Text), Source: position(s.At)}}
-	known, ok := secretKind(strings.ToLower(kind.Text))
+	_, known, ok := secretKind(strings.ToLower(kind.Text))
 	if !ok || known == "" || !slices.Contains([]string{"ike", "eap", "xauth", "ntlm", "ppk"}, strings.ToLower(kind.Text)) {
 		d.report(where, bad("send IKE, EAP, XAUTH, NTLM or PPK", "%q is not a type of shared key", kind.Text))
 	}
@@ -213,7 +227,7 @@ func Shared(s *settings.Section) (*core.Secret, []Warning, error) {
 
 // Pool reads a section of pools, from a file or from vici's load-pool.
 func Pool(name string, s *settings.Section) (*core.Pool, []Warning, error) {
-	d := Loader{}.decoder()
+	d := Loader{}.decoder("")
 	s.Name = name
 	p := d.pool(s, at{"pools." + name, s.At})
 	warnings, err := d.result()
@@ -223,9 +237,9 @@ func Pool(name string, s *settings.Section) (*core.Pool, []Warning, error) {
 	return p, warnings, nil
 }
 
-// ReadAuthority reads a section of authorities, from a file or from vici's load-authority.
-func ReadAuthority(name string, s *settings.Section) (*Authority, []Warning, error) {
-	d := Loader{}.decoder()
+// Authority reads a section of authorities, from a file or from vici's load-authority.
+func (l Loader) Authority(name string, s *settings.Section) (*core.Authority, []Warning, error) {
+	d := l.decoder(l.beside())
 	s.Name = name
 	a := d.authority(s, at{"authorities." + name, s.At})
 	warnings, err := d.result()
@@ -233,4 +247,12 @@ func ReadAuthority(name string, s *settings.Section) (*Authority, []Warning, err
 		return nil, warnings, err
 	}
 	return a, warnings, nil
+}
+
+// beside is the directory of the swanctl.conf that vici's clients load from.
+func (l Loader) beside() string {
+	if info, err := os.Stat(l.Path); err == nil && info.IsDir() {
+		return l.Path
+	}
+	return filepath.Dir(l.Path)
 }

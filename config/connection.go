@@ -52,9 +52,14 @@ var connectionTable = table[conn]{
 		{"rand_time", span(func(c *conn) *time.Duration { return &c.RandTime })},
 		{"if_id_in", noEffect[conn]("there are no XFRM interfaces in its data path", "0")},
 		{"if_id_out", noEffect[conn]("there are no XFRM interfaces in its data path", "0")},
-		// Certificates are not there yet; what is said about sending them is as good as obeyed.
-		{"send_certreq", func(_ *conn, v settings.Value) error { _, err := parseBool(v); return err }},
-		{"send_cert", silent[conn]("ifasked", "always", "never")},
+		{"send_certreq", func(c *conn, v settings.Value) error {
+			yes, err := parseBool(v)
+			c.NoCertReq = !yes
+			return err
+		}},
+		{"send_cert", oneOf(func(c *conn) *core.SendCert { return &c.SendCert },
+			word[core.SendCert]{"ifasked", core.SendCertIfAsked}, word[core.SendCert]{"always", core.SendCertAlways},
+			word[core.SendCert]{"never", core.SendCertNever})},
 		{"ocsp", silent[conn]("reply", "request", "both", "never")},
 		{"ppk_id", off[conn]("a post-quantum pre-shared key (RFC 8784)", "remove ppk_id and ppk_required")},
 		{"ppk_required", off[conn]("a post-quantum pre-shared key (RFC 8784)", "write no", "no")},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/goswan/goswan/config/settings"
+	"github.com/goswan/goswan/crypto/secret"
 	"github.com/goswan/goswan/ike/core"
 )
 
@@ -46,13 +47,17 @@ type decoder struct {
 	warnings []Warning
 	// belongs finds the kind of section that has a name which the one here does not have; "" if none.
 	belongs func(name, here string, section bool) string
+
+	dir         string // of swanctl.conf, with the directories of certificates and keys beside it
+	reads       bool   // those directories are read
+	passphrases map[string]secret.Bytes
 }
 
-func (l Loader) decoder() *decoder {
+func (l Loader) decoder(dir string) *decoder {
 	if l.Charon == nil {
 		l.Charon = DefaultCharon()
 	}
-	return &decoder{Loader: l, belongs: belongs}
+	return &decoder{Loader: l, belongs: belongs, dir: dir}
 }
 
 // at is a place in the tree: the path of names that leads there, and where it stands.
@@ -140,7 +145,7 @@ func (t table[T]) read(d *decoder, into *T, s *settings.Section, where at) {
 // oneValue refuses what looks like several settings on one line: a value goes on to the end of the line.
 func oneValue(v settings.Value) error {
 	before, after, found := strings.Cut(v.Text, ";")
-	if !found || v.IsList || isSecret(v.Key) || isCommand(v.Key) {
+	if !found || v.IsList || isSecret(v.Key) || isCommand(v.Key) || isContent(v.Text) {
 		return nil
 	}
 	if name, _, more := strings.Cut(after, "="); more || strings.TrimSpace(name) == "" {

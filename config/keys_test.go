@@ -64,7 +64,7 @@ func TestEveryDocumentedKey(t *testing.T) {
 		if !ok {
 			continue
 		}
-		_, warnings, err := Loader{}.catalog(withKey(path, value))
+		_, warnings, err := Loader{}.decoder("").catalog(withKey(path, value))
 		verdict := said(warnings, err)
 		if strings.Contains(verdict, "no such") || strings.Contains(verdict, "it belongs in") {
 			t.Errorf("%s is not known: %s", path, verdict)

@@ -91,7 +91,7 @@ func (o *owners) between(local, remote auth.Identity) bool {
 	return o.fit(local) || o.fit(remote)
 }
 
-// checkOwners reports the connections with a pre-shared key for which there is no secret.
+// checkOwners reports the connections with a pre-shared key, on one side at least, for which there is no secret.
 func (d *decoder) checkOwners(catalog *core.Catalog) {
 	o := newOwners(catalog.Secrets)
 	for _, c := range catalog.Connections {
@@ -99,7 +99,7 @@ func (d *decoder) checkOwners(catalog *core.Catalog) {
 			continue
 		}
 		local, remote := c.Local[0], c.Remote[0]
-		if local.Method != core.AuthPSK || o.between(local.ID, remote.ID) {
+		if local.Method != core.AuthPSK && remote.Method != core.AuthPSK || o.between(local.ID, remote.ID) {
 			continue
 		}
 		hint := ""

@@ -1,10 +1,12 @@
 package config
 
 import (
+	"crypto/x509"
 	"slices"
 	"strings"
 
 	"github.com/goswan/goswan/config/settings"
+	"github.com/goswan/goswan/crypto/sig"
 	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
 )
@@ -13,12 +15,14 @@ import (
 type round struct {
 	core.Auth
 	local bool
+	d     *decoder
 }
 
-const (
-	certificates = "authentication with certificates"
-	eap          = "EAP"
-)
+const eap = "EAP"
+
+// The certificates of a round.
+func ownOrPeers(r *round) *[]*auth.Certificate { return &r.Certs }
+func itsCAs(r *round) *[]*auth.Certificate     { return &r.CACerts }
 
 var roundTable = table[round]{
 	place: "connections.<conn>.local and .remote",
@@ -29,44 +33,60 @@ var roundTable = table[round]{
 		{"eap_id", off[round](eap, "remove eap_id")},
 		{"aaa_id", off[round](eap, "remove aaa_id")},
 		{"xauth_id", off[round]("IKEv1 with XAuth", "remove xauth_id")},
-		{"certs", off[round](certificates, "remove certs and write auth = psk")},
-		{"cacerts", off[round](certificates, "remove cacerts and write auth = psk")},
-		{"pubkeys", off[round](certificates, "remove pubkeys and write auth = psk")},
-		{"ca_id", off[round](certificates, "remove ca_id and write auth = psk")},
-		{"groups", off[round](certificates, "remove groups and write auth = psk")},
-		{"cert_policy", off[round](certificates, "remove cert_policy and write auth = psk")},
-		{"revocation", silent[round]("relaxed", "ifuri", "strict")},
+		{"certs", addCertificates("x509", ownOrPeers)},
+		{"cacerts", peerOnly(addCertificates("x509ca", itsCAs))},
+		{"pubkeys", readPublicKeys},
+		{"ca_id", peerOnly(readCAID)},
+		{"groups", off[round]("group membership by attribute certificates", "remove groups, and require a CA by cacerts")},
+		{"cert_policy", peerOnly(readPolicies)},
+		{"revocation", peerOnly(readRevocation)},
 	},
 	groups: []group[round]{
-		{"cert*", noCertificate},
-		{"cacert*", noCertificate},
+		{"cert*", certificateSection("x509", ownOrPeers)},
+		{"cacert*", certificateSection("x509ca", itsCAs)},
 	},
 }
 
-// certificateTable is for what a section of a certificate may have, so that a typing error in it is named.
-var certificateTable = table[round]{
-	place: "connections.<conn>.local.cert and .remote.cacert",
-	keys: []key[round]{
-		{"file", func(*round, settings.Value) error { return nil }},
-		{"handle", func(*round, settings.Value) error { return nil }},
-		{"slot", func(*round, settings.Value) error { return nil }},
-		{"module", func(*round, settings.Value) error { return nil }},
-	},
+// peerOnly is a key of remote sections: in local ones it has no meaning.
+func peerOnly(read func(*round, settings.Value) error) func(*round, settings.Value) error {
+	return func(r *round, v settings.Value) error {
+		if err := read(r, v); err != nil || !r.local {
+			return err
+		}
+		return warning("write it into the section remote", "has no effect in a section local: it is about the peer")
+	}
 }
 
-func noCertificate(d *decoder, r *round, s *settings.Section, where at) {
-	certificateTable.read(d, r, s, where)
-	d.report(where, missing(certificates, "remove the section and write auth = psk"))
+func readCAID(r *round, v settings.Value) (err error) {
+	r.CAID, err = identity(v.Text)
+	return err
+}
+
+func readPolicies(r *round, v settings.Value) error {
+	for _, item := range v.Items() {
+		oid, err := x509.ParseOID(item)
+		if err != nil {
+			return bad("write numbers with dots, as in 2.23.140.1.2.1", "%q is not an object identifier", item)
+		}
+		r.Policies = append(r.Policies, oid)
+	}
+	return nil
+}
+
+func readRevocation(r *round, v settings.Value) error {
+	got, err := auth.ParseRevocation(v.Text)
+	if err != nil {
+		return bad("write strict, ifuri or relaxed", "%q is not a value of revocation", v.Text)
+	}
+	r.Revocation = got
+	return nil
 }
 
 // round reads a local or remote section and puts it behind those of a lower or the same number.
 func (d *decoder) round(rounds *[]core.Auth, s *settings.Section, where at, local bool) {
-	r := &round{Auth: core.Auth{Source: position(s.At), IDSource: position(s.At)}, local: local}
-	failed := len(d.problems)
+	r := &round{Auth: byDefault(s.At), local: local, d: d}
 	roundTable.read(d, r, s, where)
-	if r.Method == "" && len(d.problems) == failed {
-		d.report(where, bad("write auth = psk", "auth is not set, and its default, pubkey, is not supported in this version of goswan"))
-	}
+	d.checkRound(r, where)
 	i := slices.IndexFunc(*rounds, func(other core.Auth) bool { return other.Round > r.Round })
 	if i < 0 {
 		i = len(*rounds)
@@ -74,38 +94,87 @@ func (d *decoder) round(rounds *[]core.Auth, s *settings.Section, where at, loca
 	*rounds = slices.Insert(*rounds, i, r.Auth)
 }
 
+// byDefault is a round that says nothing.
+func byDefault(where settings.Position) core.Auth {
+	constraints, _ := sig.ParseConstraints(string(core.AuthPubkey), false)
+	return core.Auth{Method: core.AuthPubkey, Constraints: constraints, Source: position(where), IDSource: position(where)}
+}
+
+// checkRound looks at a round as a whole. A local identity that no certificate of the round has gives way to the certificate's
+// subject, as in strongSwan: no peer would believe it.
+func (d *decoder) checkRound(r *round, where at) {
+	if !r.Method.Signs() {
+		if len(r.Certs)+len(r.PublicKeys)+len(r.CACerts) > 0 {
+			d.report(where, warning("write auth = pubkey", "certs, cacerts and pubkeys have no effect with auth = %s", r.Method))
+		}
+		return
+	}
+	if !r.local || len(r.Certs) == 0 {
+		return
+	}
+	proves := func(c *auth.Certificate) bool { return c.Proves(r.ID) != auth.MatchNone }
+	subject := (&auth.Credential{Certificate: r.Certs[0]}).ID()
+	if !r.ID.IsAny() && !slices.ContainsFunc(r.Certs, proves) {
+		d.report(at{where.path + ".id", settings.Position(r.IDSource)}, warning("write one of its names, or get a certificate with this one in its subjectAltName",
+			"the certificate does not name %q but %s; the id is its subject, %q", r.ID, r.Certs[0].Presents(), subject))
+		r.ID = subject
+	}
+	if r.ID.IsAny() && len(r.Certs) == 1 {
+		r.ID = subject
+	}
+}
+
 // checkRounds looks at a connection's rounds as a whole.
 func (d *decoder) checkRounds(c *conn, where at) {
-	for i, rounds := range [][]core.Auth{c.Local, c.Remote} {
+	for i, rounds := range []*[]core.Auth{&c.Local, &c.Remote} {
 		side := []string{"local", "remote"}[i]
 		switch {
-		case len(rounds) == 0 && c.Negotiates():
-			d.report(where, bad("add `"+side+" { auth = psk }`, with an id",
-				"there is no section %s, and the default, auth = pubkey, is not supported in this version of goswan", side))
-		case len(rounds) > 1:
-			d.report(at{where.path + "." + side, settings.Position(rounds[1].Source)},
+		case len(*rounds) == 0 && c.Negotiates():
+			*rounds = []core.Auth{byDefault(settings.Position(c.Source))}
+		case len(*rounds) > 1:
+			d.report(at{where.path + "." + side, settings.Position((*rounds)[1].Source)},
 				missing("a second authentication round (RFC 4739)", "keep one section "+side))
 		}
 	}
 }
 
 // authWords are the beginnings of strongSwan's other methods and what they are.
-var authWords = []struct{ prefix, what string }{
-	{"pubkey", certificates}, {"rsa", certificates}, {"ecdsa", certificates}, {"ed25519", certificates}, {"ed448", certificates},
-	{"ike:", certificates}, {"eap", eap}, {"xauth", "IKEv1 with XAuth"},
-}
+var authWords = []struct{ prefix, what string }{{"eap", eap}, {"xauth", "IKEv1 with XAuth"}}
+
+// signatureWords are the beginnings of methods that are signatures.
+var signatureWords = []string{"pubkey", "rsa", "ecdsa", "ed25519", "ed448", "ike:"}
 
 func readAuth(r *round, v settings.Value) error {
-	if strings.EqualFold(v.Text, string(core.AuthPSK)) {
-		r.Method = core.AuthPSK
+	text := strings.ToLower(v.Text)
+	switch core.AuthMethod(text) {
+	case core.AuthPSK, core.AuthAny:
+		r.Method = core.AuthMethod(text)
+		if r.Method == core.AuthPSK {
+			r.Constraints = sig.Constraints{}
+		}
 		return nil
 	}
-	for _, w := range authWords {
-		if strings.HasPrefix(strings.ToLower(v.Text), w.prefix) {
-			return missing(v.Text+" ("+w.what+")", "write psk")
+	for _, word := range signatureWords {
+		if strings.HasPrefix(text, word) {
+			return r.constrain(text)
 		}
 	}
-	return bad("write psk", "%q is not a way to authenticate", v.Text)
+	for _, w := range authWords {
+		if strings.HasPrefix(text, w.prefix) {
+			return missing(v.Text+" ("+w.what+")", "write psk or pubkey")
+		}
+	}
+	return bad("write psk or pubkey", "%q is not a way to authenticate", v.Text)
+}
+
+// constrain takes a method with constraints for keys and signatures, "rsa-3072-sha384".
+func (r *round) constrain(text string) error {
+	constraints, err := sig.ParseConstraints(text, false)
+	if err != nil {
+		return bad("write pubkey, or types of keys with least sizes and hashes, as in rsa-3072-sha384", "%s", strings.TrimPrefix(err.Error(), "sig: auth = "+text+": "))
+	}
+	r.Method, r.Constraints = core.AuthPubkey, constraints
+	return nil
 }
 
 func readID(r *round, v settings.Value) error {

@@ -1,8 +1,11 @@
 package config
 
 import (
+	"crypto/x509"
 	"reflect"
 
+	"github.com/goswan/goswan/crypto/sig"
+	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
 )
 
@@ -20,6 +23,14 @@ var positionType = reflect.TypeFor[core.Position]()
 func same(a, b reflect.Value) bool {
 	if a.Type() == positionType {
 		return true
+	}
+	switch x := a.Interface().(type) {
+	case *auth.Certificate:
+		return x.Equal(b.Interface().(*auth.Certificate))
+	case *auth.PublicKey:
+		return x.Equal(b.Interface().(*auth.PublicKey))
+	case *sig.Scheme, x509.OID:
+		return reflect.DeepEqual(x, b.Interface())
 	}
 	switch a.Kind() {
 	case reflect.Pointer:

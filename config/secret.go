@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -36,29 +37,57 @@ var secretTable = table[shared]{
 	},
 }
 
+// passphrase is a section for a private key being read.
+type passphrase struct {
+	file, token settings.Value
+	secret      secret.Bytes
+}
+
 // privateTable is for secrets of private keys.
-var privateTable = table[shared]{
+var privateTable = table[passphrase]{
 	place: "secrets.private<suffix>",
-	keys: []key[shared]{
-		{"file", func(*shared, settings.Value) error { return nil }},
-		{"secret", func(*shared, settings.Value) error { return nil }},
-		{"handle", func(*shared, settings.Value) error { return nil }},
-		{"slot", func(*shared, settings.Value) error { return nil }},
-		{"module", func(*shared, settings.Value) error { return nil }},
-		{"pin", func(*shared, settings.Value) error { return nil }},
+	keys: []key[passphrase]{
+		{"file", func(p *passphrase, v settings.Value) error { p.file = v; return nil }},
+		{"secret", func(p *passphrase, v settings.Value) (err error) { p.secret, err = parseSecret(v.Text); return err }},
+		{"handle", func(p *passphrase, v settings.Value) error { p.token = v; return nil }},
+		{"slot", func(p *passphrase, v settings.Value) error { p.token = v; return nil }},
+		{"module", func(p *passphrase, v settings.Value) error { p.token = v; return nil }},
+		{"pin", func(p *passphrase, v settings.Value) error { p.token = v; return nil }},
 	},
 }
 
-// secret reads a section of secrets. It is nil for private keys, which have no use yet, and for what is wrong.
+// passphrase reads a section for a private key, whose kind is the directory of the file.
+func (d *decoder) passphrase(s *settings.Section, where at, kind string) {
+	var p passphrase
+	privateTable.read(d, &p, s, where)
+	switch {
+	case p.token.Key != "" || kind == "token":
+		d.report(where, warning("", "has no effect in goswan: %s is not supported in this version", token))
+	case p.file.Text == "":
+		d.report(where, bad("write file = …, the name of a file in the directory "+kind, "no file is named"))
+	case p.secret == nil:
+		d.report(where, warning("write secret = \"…\"", "has no effect in goswan: nobody is asked for a passphrase while it runs"))
+	default:
+		if d.passphrases == nil {
+			d.passphrases = map[string]secret.Bytes{}
+		}
+		name := p.file.Text
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(kind, name)
+		}
+		d.passphrases[name] = p.secret
+	}
+}
+
+// secret reads a section of secrets. It is nil for private keys, whose passphrases it keeps, and for what is wrong.
 func (d *decoder) secret(s *settings.Section, where at) *core.Secret {
-	kind, known := secretKind(s.Name)
+	prefix, kind, known := secretKind(s.Name)
 	switch {
 	case !known:
 		d.report(where, unknownSecret(s.Name))
 		return nil
 	case kind == "":
-		privateTable.read(d, &shared{}, s, where)
-		d.report(where, warning("", "has no effect in goswan: private keys are not supported in this version"))
+		d.passphrase(s, where, prefix)
 		return nil
 	case kind != core.SecretIKE:
 		d.report(where, warning("", "is not used: %s secrets are for methods that are not supported in this version of goswan", kind))
@@ -86,13 +115,14 @@ func (d *decoder) secret(s *settings.Section, where at) *core.Secret {
 	return &r.Secret
 }
 
-func secretKind(name string) (core.SecretKind, bool) {
+// secretKind is what a section is for by the beginning of its name.
+func secretKind(name string) (prefix string, kind core.SecretKind, known bool) {
 	for _, k := range secretKinds {
 		if strings.HasPrefix(name, k.prefix) {
-			return k.kind, true
+			return k.prefix, k.kind, true
 		}
 	}
-	return "", false
+	return "", "", false
 }
 
 func unknownSecret(name string) error {

@@ -73,6 +73,8 @@ type Config struct {
 	Network     Network
 	DataPath    DataPath
 	Limits      Limits
+	// Library answers the machines' questions about certificates; nil answers none.
+	Library Library
 	// Watch sees, in order and on the lineage's goroutine, every output that tells rather than asks: Established,
 	// ChildUp, Failed, Message, Log, IKEKeys … It must not block.
 	Watch func(id uint64, o core.Output)

@@ -1,6 +1,7 @@
 package ike
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,9 @@ type lineage struct {
 	status    atomic.Pointer[[]core.IKEStatus]
 	begun     atomic.Bool // there has been an IKE SA
 	entries   entries     // in the endpoint's tables, guarded by them
+	// asking ends what is being fetched for the machine; nil while it has asked nothing.
+	asking     context.Context
+	stopAsking context.CancelFunc
 
 	mu       sync.Mutex // guards what follows
 	commands []core.Command
@@ -177,6 +181,12 @@ func (l *lineage) carryOut(o core.Output) {
 		l.e.tables.removeSPI(o.SPI, l)
 	case core.Done:
 		l.done(o)
+	case core.Ask:
+		l.ask(o)
+	case core.Learned:
+		if l.e.cfg.Library != nil {
+			l.e.cfg.Library.Learn(l.e.cfg.Now(), o.Evidence)
+		}
 	default:
 		l.tell(o)
 	}
@@ -238,6 +248,9 @@ func (l *lineage) done(o core.Done) {
 func (l *lineage) end(reason *core.Reason) {
 	l.leaveHalfOpen()
 	l.e.tables.leave(l)
+	if l.stopAsking != nil {
+		l.stopAsking()
+	}
 	l.mu.Lock()
 	l.ended = true
 	if reason == nil {

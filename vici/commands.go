@@ -40,16 +40,16 @@ var commands = map[string]func(*call) *Message{
 	"unload-pool": unloadPool,
 	"get-pools":   getPools,
 
-	"list-certs":       emptyStream,
-	"load-cert":        unsupported("certificates are"),
-	"flush-certs":      func(*call) *Message { return success() }, // there is no cache that could keep one
-	"load-key":         unsupported("private keys are"),
+	"list-certs":       listCerts,
+	"load-cert":        loadCert,
+	"flush-certs":      flushCerts,
+	"load-key":         loadKey,
 	"unload-key":       unloadKey,
-	"get-keys":         emptyList("keys"),
+	"get-keys":         getKeys,
 	"load-token":       unsupported("tokens are"),
-	"list-authorities": emptyStream,
-	"get-authorities":  emptyList("authorities"),
-	"load-authority":   unsupported("certification authorities are"),
+	"list-authorities": listAuthorities,
+	"get-authorities":  getAuthorities,
+	"load-authority":   loadAuthority,
 	"unload-authority": unloadAuthority,
 }
 
@@ -124,27 +124,4 @@ func (c *call) yes(key string) bool {
 // unsupported answers a command that strongSwan has and that needs what this version does not do.
 func unsupported(what string) func(*call) *Message {
 	return func(*call) *Message { return failure("%s not supported in this version of goswan", what) }
-}
-
-// emptyStream answers a command that lists what there is none of.
-func emptyStream(*call) *Message { return &Message{} }
-
-// emptyList answers with an empty list.
-func emptyList(name string) func(*call) *Message {
-	return func(*call) *Message { return (&Message{}).AddList(name) }
-}
-
-func unloadKey(c *call) *Message {
-	if c.request.Get("id") == "" {
-		return failure("key id missing")
-	}
-	return failure("key not found")
-}
-
-func unloadAuthority(c *call) *Message {
-	name := c.request.Get("name")
-	if name == "" {
-		return failure("unload: missing authority name")
-	}
-	return failure("unload: authority '%s' not found", name)
 }

@@ -1,11 +1,13 @@
 package vici
 
 import (
+	"crypto/x509"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/goswan/goswan/config/settings"
+	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
 )
 
@@ -76,7 +78,7 @@ func addSeconds(m *Message, key string, d time.Duration) {
 }
 
 // classNames are strongSwan's, of auth_class_names.
-var classNames = map[core.AuthMethod]string{core.AuthPSK: "pre-shared key"}
+var classNames = map[core.AuthMethod]string{core.AuthPSK: "pre-shared key", core.AuthPubkey: "public key", core.AuthAny: "any"}
 
 // addRounds adds the authentication rounds of one side. Order: vici_query.c, build_auth_cfgs; id stands before class
 // because charon puts each rule that there is once in front of those it has.
@@ -89,10 +91,25 @@ func addRounds(m *Message, side string, rounds []core.Auth) {
 		if class, ok := classNames[round.Method]; ok {
 			section.Add("class", class)
 		}
-		for _, name := range []string{"groups", "cert_policy", "certs", "cacerts"} {
-			section.AddList(name)
-		}
+		section.AddList("groups")
+		section.AddList("cert_policy", policies(round.Policies)...)
+		section.AddList("certs", subjects(round.Certs)...)
+		section.AddList("cacerts", subjects(round.CACerts)...)
 	}
+}
+
+func policies(all []x509.OID) (texts []string) {
+	for _, oid := range all {
+		texts = append(texts, oid.String())
+	}
+	return texts
+}
+
+func subjects(all []*auth.Certificate) (names []string) {
+	for _, c := range all {
+		names = append(names, c.Name())
+	}
+	return names
 }
 
 // addChildConfig adds the fields of a configured child. Order: vici_query.c, list_conns.

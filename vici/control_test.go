@@ -382,10 +382,7 @@ func TestNotInThisVersion(t *testing.T) {
 	b := newBench(t, nil)
 	c := b.client()
 	tests := map[string]string{
-		"load-cert":        "{success=no errmsg=certificates are not supported in this version of goswan}",
-		"load-key":         "{success=no errmsg=private keys are not supported in this version of goswan}",
 		"load-token":       "{success=no errmsg=tokens are not supported in this version of goswan}",
-		"load-authority":   "{success=no errmsg=certification authorities are not supported in this version of goswan}",
 		"redirect":         "{success=no errmsg=redirecting is not supported in this version of goswan}",
 		"unload-key":       "{success=no errmsg=key not found}",
 		"unload-authority": "{success=no errmsg=unload: authority 'a' not found}",

@@ -40,7 +40,30 @@ type Daemon interface {
 	LoadShared(s Shared) error
 	// UnloadShared removes the secret of that ID; it is no error if there is none.
 	UnloadShared(id string) error
-	// ClearCredentials removes all secrets.
+	// LoadCertificate adds a certificate, in DER or PEM; ca says that it is a CA to trust.
+	LoadCertificate(data []byte, ca bool) error
+	// LoadCRL adds a CRL, in DER or PEM, or replaces an older one of the same CA.
+	LoadCRL(data []byte) error
+	// LoadPublicKey adds a raw public key, in DER or PEM.
+	LoadPublicKey(data []byte) error
+	// LoadKey adds a private key, in DER or PEM, and returns its ID: the SHA-1 of its public key, in hexadecimal. It keeps
+	// nothing of data.
+	LoadKey(data []byte) (id string, err error)
+	// UnloadKey removes the private key of that ID.
+	UnloadKey(id string) error
+	// KeyIDs are the IDs of the private keys.
+	KeyIDs() []string
+	// Certificates are the loaded certificates, CRLs and raw public keys.
+	Certificates() []Certificate
+	// FlushCertificates forgets CRLs and OCSP responses that were fetched.
+	FlushCertificates()
+	// LoadAuthority adds the authority of that section (its name is the authority's), or replaces the one of that name.
+	LoadAuthority(s *settings.Section) error
+	// UnloadAuthority removes an authority.
+	UnloadAuthority(name string) error
+	// Authorities are the loaded authorities.
+	Authorities() []*core.Authority
+	// ClearCredentials removes all secrets, certificates, CRLs and keys.
 	ClearCredentials() error
 	// LoadPool adds the pool of that section (its name is the pool's), or replaces the one of that name.
 	LoadPool(s *settings.Section) error

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/goswan/goswan/config"
+	"github.com/goswan/goswan/config/creds"
 	"github.com/goswan/goswan/config/settings"
 	"github.com/goswan/goswan/crypto/suite"
 	"github.com/goswan/goswan/esp"
@@ -25,20 +26,24 @@ var noon = time.Date(2026, time.March, 4, 12, 0, 0, 0, time.UTC)
 // memory is a daemon in memory. Its peers answer at once, but 192.0.2.1, which never answers, and 192.0.2.2, which
 // refuses.
 type memory struct {
-	mu       sync.Mutex // guards what follows
-	conns    []*core.Connection
-	shared   []Shared
-	pools    []Pool
-	policies []Policy
-	sas      []core.IKEStatus
-	watchers map[int]func(Event)
-	serial   uint32
-	waiting  chan struct{} // gets something each time that an Initiate or Terminate begins to wait
-	left     chan error    // gets the context's error when it ends before the wait does
-	reloads  int
-	loadErr  error
-	forced   int
-	rekeyed  chan Target
+	mu          sync.Mutex // guards what follows
+	conns       []*core.Connection
+	shared      []Shared
+	certs       []Certificate
+	keys        []string
+	flushed     int
+	authorities []*core.Authority
+	pools       []Pool
+	policies    []Policy
+	sas         []core.IKEStatus
+	watchers    map[int]func(Event)
+	serial      uint32
+	waiting     chan struct{} // gets something each time that an Initiate or Terminate begins to wait
+	left        chan error    // gets the context's error when it ends before the wait does
+	reloads     int
+	loadErr     error
+	forced      int
+	rekeyed     chan Target
 }
 
 func newMemory() *memory {
@@ -147,8 +152,105 @@ func (d *memory) UnloadShared(id string) error {
 func (d *memory) ClearCredentials() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.shared = nil
+	d.shared, d.certs, d.keys = nil, nil, nil
 	return nil
+}
+
+func (d *memory) LoadCertificate(data []byte, ca bool) error {
+	all, err := creds.ParseCertificates("the certificate", data)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.certs = append(d.certs, Certificate{Type: X509, CA: ca, HasKey: !ca, Subject: all[0].Name(), DER: all[0].X509.Raw})
+	return nil
+}
+
+func (d *memory) LoadCRL(data []byte) error {
+	crl, err := creds.ParseCRL("the CRL", data)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.certs = append(d.certs, Certificate{Type: X509CRL, Subject: crl.Issuer(), DER: crl.List.Raw})
+	return nil
+}
+
+func (d *memory) LoadPublicKey(data []byte) error {
+	key, err := creds.ParsePublicKey("the public key", data)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.certs = append(d.certs, Certificate{Type: RawPublic, DER: key.SPKI})
+	return nil
+}
+
+func (d *memory) LoadKey(data []byte) (string, error) {
+	key, err := creds.ParsePrivateKey("the private key", data, nil)
+	if err != nil {
+		return "", err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.keys = append(d.keys, key.ID())
+	return key.ID(), nil
+}
+
+func (d *memory) UnloadKey(id string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.keys = slices.DeleteFunc(d.keys, func(k string) bool { return k == id })
+	return nil
+}
+
+func (d *memory) KeyIDs() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.keys)
+}
+
+func (d *memory) Certificates() []Certificate {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.certs)
+}
+
+func (d *memory) FlushCertificates() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.flushed++
+}
+
+func (d *memory) LoadAuthority(s *settings.Section) error {
+	a, _, err := config.Loader{}.Authority(s.Name, s)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.authorities = append(d.authorities, a)
+	return nil
+}
+
+func (d *memory) UnloadAuthority(name string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	before := len(d.authorities)
+	d.authorities = slices.DeleteFunc(d.authorities, func(a *core.Authority) bool { return a.Name == name })
+	if len(d.authorities) == before {
+		return fmt.Errorf("unload: authority '%s' not found", name)
+	}
+	return nil
+}
+
+func (d *memory) Authorities() []*core.Authority {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.authorities)
 }
 
 func (d *memory) LoadPool(s *settings.Section) error {

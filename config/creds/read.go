@@ -152,6 +152,11 @@ func ReadCertificates(file string) ([]*auth.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
+	return ParseCertificates(file, octets)
+}
+
+// ParseCertificates is ReadCertificates for octets that were read already; file is what messages call them.
+func ParseCertificates(file string, octets []byte) ([]*auth.Certificate, error) {
 	ders, err := ofType(file, "certificate", octets, "CERTIFICATE", "X509 CERTIFICATE")
 	if err != nil {
 		return nil, err
@@ -173,6 +178,11 @@ func ReadCRL(file string) (*auth.CRL, error) {
 	if err != nil {
 		return nil, err
 	}
+	return ParseCRL(file, octets)
+}
+
+// ParseCRL is ReadCRL for octets that were read already; file is what messages call them.
+func ParseCRL(file string, octets []byte) (*auth.CRL, error) {
 	ders, err := ofType(file, "CRL", octets, "X509 CRL", "CRL")
 	if err != nil {
 		return nil, err
@@ -190,6 +200,11 @@ func ReadPublicKey(file string) (*auth.PublicKey, error) {
 	if err != nil {
 		return nil, err
 	}
+	return ParsePublicKey(file, octets)
+}
+
+// ParsePublicKey is ReadPublicKey for octets that were read already; file is what messages call them.
+func ParsePublicKey(file string, octets []byte) (*auth.PublicKey, error) {
 	ders, err := ofType(file, "public key", octets, "PUBLIC KEY", "RSA PUBLIC KEY")
 	if err != nil {
 		return nil, err
@@ -218,6 +233,11 @@ func ReadPrivateKey(file string, passphrase func() (secret.Bytes, error)) (auth.
 		return auth.PrivateKey{}, err
 	}
 	defer clear(octets)
+	return ParsePrivateKey(file, octets, passphrase)
+}
+
+// ParsePrivateKey is ReadPrivateKey for octets that were read already; file is what messages call them.
+func ParsePrivateKey(file string, octets []byte, passphrase func() (secret.Bytes, error)) (auth.PrivateKey, error) {
 	signer, err := parsePrivateKey(octets, asked(passphrase))
 	if err != nil {
 		return auth.PrivateKey{}, keyProblem(file, octets, err)

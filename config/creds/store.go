@@ -9,7 +9,6 @@
 package creds
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -46,6 +45,7 @@ type Store struct {
 	Authorities  []*auth.Certificate // of x509ca and pkcs12: trusted
 	CRLs         []*auth.CRL
 	PublicKeys   []*auth.PublicKey
+	Keys         []auth.PrivateKey // each once
 	// Credentials are the private keys with the certificate, or public key, of each.
 	Credentials []*auth.Credential
 
@@ -244,31 +244,18 @@ func (s *Store) join(order []string) (problems []*Problem) {
 
 // pair finds what belongs to a private key: every certificate with its public key, and the public key in pubkey.
 func (s *Store) pair(file string, key auth.PrivateKey) *Problem {
-	spki, err := auth.MarshalPublicKey(key.Public())
-	if err != nil {
-		return wrap(file, "", err)
+	all := pairs(key, slices.Concat(s.Authorities, s.Certificates), s.PublicKeys)
+	for _, c := range all {
+		c.Source = file
 	}
-	before := len(s.Credentials)
-	for _, c := range slices.Concat(s.Certificates, s.Authorities) {
-		if bytes.Equal(c.X509.RawSubjectPublicKeyInfo, spki) && !s.has(c) {
-			credential := &auth.Credential{Certificate: c, Key: key, Source: file}
-			s.Credentials = append(s.Credentials, credential.CompleteChain(slices.Concat(s.Authorities, s.Certificates)))
-		}
+	if !slices.ContainsFunc(s.Keys, key.SameAs) {
+		s.Keys = append(s.Keys, key)
+		s.Credentials = append(s.Credentials, all...)
 	}
-	for _, public := range s.PublicKeys {
-		if bytes.Equal(public.SPKI, spki) {
-			s.Credentials = append(s.Credentials, &auth.Credential{Raw: public, Key: key, Source: file})
-		}
-	}
-	if len(s.Credentials) == before {
+	if len(all) == 0 {
 		return &Problem{File: file, What: "no certificate in x509 and no key in pubkey belongs to this private key", Fix: "put its certificate into x509", Warning: true}
 	}
 	return nil
-}
-
-// has tells whether there is a credential with the certificate already: the same key may lie in two files.
-func (s *Store) has(c *auth.Certificate) bool {
-	return slices.ContainsFunc(s.Credentials, func(other *auth.Credential) bool { return c.Equal(other.Certificate) })
 }
 
 // Trust is what certificates are judged by: the CAs of the store, and those of the configuration. Where both have a CA, its
@@ -280,23 +267,7 @@ func (s *Store) Trust(configured ...auth.Authority) *auth.Trust {
 			all = append(all, auth.Authority{Certificate: ca})
 		}
 	}
-	var helpers []*auth.Certificate
-	for _, c := range s.Certificates {
-		if c.IsCA() {
-			helpers = append(helpers, c)
-		}
-	}
-	return auth.NewTrust(all, helpers)
-}
-
-// Credentials of a certificate: those whose certificate is in the list; for `certs` of a section local.
-func (s *Store) CredentialsFor(certificates []*auth.Certificate) (all []*auth.Credential) {
-	for _, c := range s.Credentials {
-		if c.Certificate != nil && slices.ContainsFunc(certificates, c.Certificate.Equal) {
-			all = append(all, c)
-		}
-	}
-	return all
+	return auth.NewTrust(all, intermediates(s.Certificates))
 }
 
 // Wipe overwrites the private keys, as far as they can be, but for those that a store loaded after this one goes on using; nil:

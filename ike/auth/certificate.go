@@ -171,13 +171,13 @@ func (c *Certificate) Proves(id Identity) Match {
 
 // keyID is the SHA-1 of the subjectPublicKey BIT STRING, RFC 5280 §4.2.1.2 (1).
 func (c *Certificate) keyID() []byte {
-	sum := sha1.Sum(c.keyOctets())
+	sum := sha1.Sum(keyOctets(c.X509.RawSubjectPublicKeyInfo))
 	return sum[:]
 }
 
-// keyOctets are those of the subjectPublicKey BIT STRING.
-func (c *Certificate) keyOctets() []byte {
-	input := cryptobyte.String(c.X509.RawSubjectPublicKeyInfo)
+// keyOctets are those of the subjectPublicKey BIT STRING of a SubjectPublicKeyInfo.
+func keyOctets(spki []byte) []byte {
+	input := cryptobyte.String(spki)
 	var info, algorithm cryptobyte.String
 	var octets []byte
 	if !input.ReadASN1(&info, asn1.SEQUENCE) || !info.ReadASN1(&algorithm, asn1.SEQUENCE) || !info.ReadASN1BitStringAsBytes(&octets) {

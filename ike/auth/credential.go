@@ -4,6 +4,8 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rsa"
+	"crypto/sha1"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,6 +53,22 @@ func (k PrivateKey) Valid() bool { return k.signer != nil }
 
 // Public is the public key.
 func (k PrivateKey) Public() crypto.PublicKey { return k.signer.Public() }
+
+// SameAs tells whether two private keys have the same public key.
+func (k PrivateKey) SameAs(o PrivateKey) bool {
+	public, ok := k.Public().(interface{ Equal(crypto.PublicKey) bool })
+	return ok && public.Equal(o.Public())
+}
+
+// ID is the SHA-1 of the subjectPublicKey, by which strongSwan's tools name a key, in hexadecimal.
+func (k PrivateKey) ID() string {
+	spki, err := MarshalPublicKey(k.Public())
+	if err != nil {
+		return ""
+	}
+	sum := sha1.Sum(keyOctets(spki))
+	return hex.EncodeToString(sum[:])
+}
 
 // Signer gives the key to who has to write it to a file or sign a certificate with it.
 func (k PrivateKey) Signer() crypto.Signer { return k.signer }
@@ -147,7 +165,7 @@ func (c *Credential) CompleteChain(known []*Certificate) *Credential {
 	c.Chain = nil
 	for last := c.Certificate; len(c.Chain) < MaxChain-1 && !last.SelfIssued(); {
 		i := slices.IndexFunc(known, func(p *Certificate) bool {
-			return !p.in(c.Chain) && checkIssued(last, p, len(c.Chain)) == nil && string(p.X509.RawSubject) == string(last.X509.RawIssuer)
+			return string(p.X509.RawSubject) == string(last.X509.RawIssuer) && !p.in(c.Chain) && checkIssued(last, p, len(c.Chain)) == nil
 		})
 		if i < 0 {
 			break

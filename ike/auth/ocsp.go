@@ -269,7 +269,7 @@ func (d responseData) onlyFor(cert, issuer *Certificate) bool {
 			return h.oid.Equal(oid)
 		})
 		if i < 0 || !bytes.Equal(name, digest(ocspHashes[i].hash, issuer.X509.RawSubject)) ||
-			!bytes.Equal(key, digest(ocspHashes[i].hash, issuer.keyOctets())) {
+			!bytes.Equal(key, digest(ocspHashes[i].hash, keyOctets(issuer.X509.RawSubjectPublicKeyInfo))) {
 			return false
 		}
 	}

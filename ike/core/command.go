@@ -65,7 +65,7 @@ type Reconfigure struct {
 	Connection *Connection
 }
 
-// Answer answers an Ask.
+// Answer answers an Ask: with a Value, or with an Err when there is none.
 type Answer struct {
 	ID    uint64
 	Value any

@@ -1,12 +1,14 @@
 package core
 
 import (
+	"crypto/x509"
 	"fmt"
 	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/goswan/goswan/crypto/secret"
+	"github.com/goswan/goswan/crypto/sig"
 	"github.com/goswan/goswan/crypto/suite"
 	"github.com/goswan/goswan/esp"
 	"github.com/goswan/goswan/esp/spd"
@@ -18,6 +20,9 @@ type Catalog struct {
 	Connections []*Connection
 	Secrets     []*Secret
 	Pools       []*Pool
+	Authorities []*Authority
+	// Credentials are what signatures are made and judged with; nil is none.
+	Credentials *Credentials
 }
 
 // Connection finds a connection by name.
@@ -28,6 +33,45 @@ func (c *Catalog) Connection(name string) *Connection {
 		}
 	}
 	return nil
+}
+
+// Authority is one section of `authorities`: a CA that is trusted, and where revocation is asked for beside the places that its
+// certificates name.
+type Authority struct {
+	Name              string
+	Certificate       *auth.Certificate
+	CRLURIs, OCSPURIs []string
+	CertURIBase       string // for Hash and URL (RFC 7296 §3.6)
+	Source            Position
+}
+
+// Credentials are our own private keys with their certificates, and what a peer's certificate is judged by. Immutable once
+// published.
+type Credentials struct {
+	Certificates []*auth.Certificate // ours, those of peers, and CAs that are not trusted by themselves
+	Authorities  []*auth.Certificate // CAs that are trusted; those of Catalog.Authorities are not among them
+	CRLs         []*auth.CRL
+	PublicKeys   []*auth.PublicKey
+	Keys         []auth.PrivateKey
+
+	// Own are the keys with their certificates, or public keys, and Trust is made of all CAs.
+	Own   []*auth.Credential
+	Trust *auth.Trust // nil trusts nobody
+}
+
+var noCredentials = &Credentials{Trust: auth.NewTrust(nil, nil)}
+
+// Proofs are the credentials of the catalog, never nil and always with a Trust.
+func (c *Catalog) Proofs() *Credentials {
+	switch {
+	case c.Credentials == nil:
+		return noCredentials
+	case c.Credentials.Trust == nil:
+		filled := *c.Credentials
+		filled.Trust = noCredentials.Trust
+		return &filled
+	}
+	return c.Credentials
 }
 
 // Connection is one `connections.<name>` section of swanctl.conf, checked and with the defaults filled in.
@@ -49,7 +93,9 @@ type Connection struct {
 	DPDTimeout    time.Duration // IKEv1
 	Fragmentation Fragmentation
 	Childless     Childless
-	KeyingTries   int // 0: without end
+	SendCert      SendCert
+	NoCertReq     bool // send_certreq = no
+	KeyingTries   int  // 0: without end
 	Unique        Unique
 	ReauthTime    time.Duration
 	RekeyTime     time.Duration
@@ -129,20 +175,53 @@ const (
 	UniqueReplace
 )
 
+// SendCert is whether our certificates go to the peer, as `send_cert` says.
+type SendCert uint8
+
+// The values of `send_cert`; the zero value is the default, ifasked.
+const (
+	SendCertIfAsked SendCert = iota
+	SendCertAlways
+	SendCertNever
+)
+
 // AuthMethod is how one side proves who it is.
 type AuthMethod string
 
-// The authentication methods of this version; others are a configuration error that says so.
+// The authentication methods of this version; others are a configuration error that says so. Any is what a peer may do as it
+// likes; for our own side it is a signature.
 const (
-	AuthPSK AuthMethod = "psk"
+	AuthPSK    AuthMethod = "psk"
+	AuthPubkey AuthMethod = "pubkey"
+	AuthAny    AuthMethod = "any"
 )
+
+// Takes tells whether a side with this method may prove itself with another one.
+func (m AuthMethod) Takes(other AuthMethod) bool { return m == other || m == AuthAny }
+
+// Signs tells whether our own side makes a signature.
+func (m AuthMethod) Signs() bool { return m != AuthPSK }
 
 // Auth is one authentication round of one side (`local*`, `remote*`).
 type Auth struct {
 	Round  int
 	Method AuthMethod
-	// ID is what we are, or what the peer must be (a pattern; the zero value is %any). A zero local ID is our address.
-	ID     auth.Identity
+	// ID is what we are, or what the peer must be (a pattern; the zero value is %any). A zero local ID is our certificate's
+	// subject, or our address.
+	ID auth.Identity
+	// Certs are the certificates to prove ourselves with, or the only ones that the peer may have. PublicKeys likewise, for raw
+	// keys (RFC 7670).
+	Certs      []*auth.Certificate
+	PublicKeys []*auth.PublicKey
+	// Of the peer's chain: CACerts are the CAs one of which it has to lead through, CAID is one's name, Policies are OIDs that
+	// have to hold.
+	CACerts  []*auth.Certificate
+	CAID     auth.Identity
+	Policies []x509.OID
+	// Constraints rule keys and signatures, Revocation how certain it must be that no certificate is revoked.
+	Constraints sig.Constraints
+	Revocation  auth.Revocation
+
 	Source Position
 	// IDSource is where `id` stands, or Source.
 	IDSource Position

@@ -64,6 +64,8 @@ type Environment struct {
 	// authenticated, and is LeaseRequest.Requested here. nil has no addresses.
 	Lease   func(LeaseRequest) (Lease, error)
 	Release func(Lease)
+	// Evidence is what was learned about the revocation of certificates beside the CRLs of the Catalog; nil is nothing.
+	Evidence func(now time.Time) auth.Evidence
 	// FirstContact tells whether no other established IKE SA between these identities exists (RFC 7296 §2.4); nil is true.
 	FirstContact func(local, remote auth.Identity) bool
 	// Resolve gives the known addresses of a host name in local_addrs or remote_addrs, without waiting; nil knows none.

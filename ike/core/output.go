@@ -7,6 +7,7 @@ import (
 	"github.com/goswan/goswan/crypto/secret"
 	"github.com/goswan/goswan/crypto/suite"
 	"github.com/goswan/goswan/esp"
+	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/header"
 )
 
@@ -99,11 +100,16 @@ type Failed struct{ Reason *Reason }
 // Closed is the last output of a lineage. Reason is nil when it was asked for.
 type Closed struct{ Reason *Reason }
 
-// Ask asks the driver for something that takes time; the answer comes as Answer with the same ID.
+// Ask asks the driver for something that takes time; the answer comes as Answer with the same ID. A question is an auth.Fetch,
+// whose answer is []byte.
 type Ask struct {
 	ID       uint64
 	Question any
 }
+
+// Learned is what a machine found out about the revocation of certificates, and others may use: Environment.Evidence has it
+// from then on.
+type Learned struct{ Evidence auth.Evidence }
 
 // Log is one line for the log. Group is strongSwan's: "IKE", "ENC", "NET", "CFG", "CHD", "KNL", "ESP"; Level 0 to 4 is too.
 type Log struct {
@@ -154,6 +160,7 @@ func (Done) output()          {}
 func (Failed) output()        {}
 func (Closed) output()        {}
 func (Ask) output()           {}
+func (Learned) output()       {}
 func (Log) output()           {}
 func (Message) output()       {}
 func (IKEKeys) output()       {}

@@ -1,7 +1,6 @@
 package ikev2
 
 import (
-	"github.com/goswan/goswan/crypto/secret"
 	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
 	"github.com/goswan/goswan/ike/header"
@@ -56,31 +55,34 @@ func (x *ikeAuth) request(sa *ikeSA) ([]wire.Payload, bool) {
 	return append(payloads, child...), true
 }
 
-// identify is the part of the request that is about who we are.
+// identify is the part of the request that is about who we are:
+//
+//	IDi, [CERT,] [N(INITIAL_CONTACT),] [CERTREQ,] [IDr,] AUTH     RFC 7296 §1.2, Appendix C.2
 func (x *ikeAuth) identify(sa *ikeSA) ([]wire.Payload, *core.Reason) {
 	m := sa.m
-	local, remote := m.conn.Local[0], m.conn.Remote[0]
-	sa.localID = local.ID
-	if sa.localID.IsAny() {
-		sa.localID = auth.FromAddr(sa.local.Addr())
-	}
+	remote := m.conn.Remote[0]
 	if reason := sa.unsupported(m.conn); reason != nil {
 		return nil, reason
 	}
-	keys := sharedKeys(m.env.Catalog(), sa.localID, remote.ID)
-	if len(keys) == 0 {
-		return nil, sa.noSecret(m.conn, "IKE_AUTH", 1, remote.ID)
+	me, reason := sa.introduce(m.conn, auth.Identity{}, remote.ID, 1)
+	sa.localID = me.id
+	if reason != nil {
+		return nil, reason
 	}
-	idi := &wire.IDi{ID: wire.NewID(sa.localID)}
-	m.logf("IKE", 1, "authentication of '%s' (myself) with pre-shared key", sa.localID)
-	payloads := []wire.Payload{idi}
-	if m.firstContact(sa.localID, remote.ID) {
+	idi := &wire.IDi{ID: wire.NewID(me.id)}
+	certificates, proof, reason := sa.prove(m.conn, me, idi.Body())
+	if reason != nil {
+		return nil, reason
+	}
+	payloads := append([]wire.Payload{idi}, certificates...)
+	if m.firstContact(me.id, remote.ID) {
 		payloads = append(payloads, &wire.Notify{NotifyType: wire.InitialContact})
 	}
+	payloads = append(payloads, m.requests(m.conn)...)
 	if sendable(remote.ID) {
 		payloads = append(payloads, &wire.IDr{ID: wire.NewID(remote.ID)})
 	}
-	return append(payloads, sa.prove(keys[0].Key, idi.Body())), nil
+	return append(payloads, proof), nil
 }
 
 // firstContact tells whether INITIAL_CONTACT is true: no other IKE SA between the two, and we care (unique is not never).
@@ -111,25 +113,6 @@ func (m *Machine) firstChild(sa *ikeSA) (*createChild, *core.Reason) {
 	return nil, reason
 }
 
-// prove is our AUTH payload (RFC 7296 §2.15).
-func (sa *ikeSA) prove(psk secret.Bytes, idBody []byte) *wire.AUTH {
-	octets := auth.SignedOctets(sa.keys.prf, sa.opened.localMessage, sa.theirNonce(), sa.ownP(), idBody)
-	return &wire.AUTH{Method: wire.AuthSharedKeyMIC, Data: auth.PSK(sa.keys.prf, psk, octets)}
-}
-
-// verify finds the secret that the peer's AUTH was made with, nil when there is none. The time it takes tells only how
-// many secrets there are.
-func (sa *ikeSA) verify(secrets []*core.Secret, idBody []byte, proof *wire.AUTH) *core.Secret {
-	octets := auth.SignedOctets(sa.keys.prf, sa.opened.remoteMessage, sa.ourNonce(), sa.peerP(), idBody)
-	var right *core.Secret
-	for _, s := range secrets {
-		if auth.VerifyPSK(sa.keys.prf, s.Key, octets, proof.Data) && right == nil {
-			right = s
-		}
-	}
-	return right
-}
-
 func (sa *ikeSA) ourNonce() []byte {
 	if sa.initiator {
 		return sa.opened.ni
@@ -144,7 +127,7 @@ func (sa *ikeSA) theirNonce() []byte {
 	return sa.opened.ni
 }
 
-// response is the end of IKE_AUTH on the initiator's side.
+// response is the end of IKE_AUTH on the initiator's side, unless something has to be found out about the responder first.
 func (x *ikeAuth) response(sa *ikeSA, msg *wire.Message) {
 	m := sa.m
 	row := row{required: []wire.PayloadType{wire.TypeIDr, wire.TypeAUTH}}
@@ -154,20 +137,47 @@ func (x *ikeAuth) response(sa *ikeSA, msg *wire.Message) {
 		m.close(sa.refusedBy(refusal, 1, msg))
 		return
 	}
-	reason := sa.reason(core.InvalidSyntax, 1, "IKE_AUTH", msg.MessageID, missing)
-	if missing == "" {
-		reason = sa.authenticate(msg)
-	}
-	if reason != nil {
-		x.abort(m, sa, nil)
-		kind := wire.AuthenticationFailed
-		if reason.Kind == core.InvalidSyntax {
-			kind = wire.InvalidSyntax
-		}
-		m.say(sa, kind, reason)
+	if missing != "" {
+		x.refuse(sa, sa.reason(core.InvalidSyntax, 1, "IKE_AUTH", msg.MessageID, missing))
 		return
 	}
-	opened := sa.opened
+	c, reason := sa.answerer(msg)
+	if reason != nil {
+		x.refuse(sa, reason)
+		return
+	}
+	m.verify(sa, m.conn, c, x, func(reason *core.Reason) {
+		if reason != nil {
+			x.refuse(sa, reason)
+			return
+		}
+		x.accept(sa, msg)
+	})
+}
+
+// answerer is the claim of who answered.
+func (sa *ikeSA) answerer(msg *wire.Message) (*claim, *core.Reason) {
+	idr := wire.First[*wire.IDr](msg)
+	id, err := idr.Identity()
+	if err != nil {
+		return nil, sa.reason(core.InvalidSyntax, 1, "IKE_AUTH", msg.MessageID, err.Error())
+	}
+	return sa.readClaim(msg, id, idr.Body())
+}
+
+// refuse ends the IKE SA with a responder that is not who it has to be, and tells it (RFC 7296 §2.21.2).
+func (x *ikeAuth) refuse(sa *ikeSA, reason *core.Reason) {
+	x.abort(sa.m, sa, nil)
+	kind := wire.AuthenticationFailed
+	if reason.Kind == core.InvalidSyntax {
+		kind = wire.InvalidSyntax
+	}
+	sa.m.say(sa, kind, reason)
+}
+
+// accept goes on with a responder that has proved who it is.
+func (x *ikeAuth) accept(sa *ikeSA, msg *wire.Message) {
+	m, opened := sa.m, sa.opened
 	m.takeConfiguration(msg)
 	m.establish(sa, msg.Notify(wire.InitialContact) != nil)
 	m.takeAuthLifetime(sa, msg)
@@ -178,103 +188,97 @@ func (x *ikeAuth) response(sa *ikeSA, msg *wire.Message) {
 	}
 }
 
-// authenticate checks who answered.
-func (sa *ikeSA) authenticate(msg *wire.Message) *core.Reason {
-	m := sa.m
-	idr, proof := wire.First[*wire.IDr](msg), wire.First[*wire.AUTH](msg)
-	id, err := idr.Identity()
-	if err != nil {
-		return sa.reason(core.InvalidSyntax, 1, "IKE_AUTH", msg.MessageID, err.Error())
-	}
-	want := m.conn.Remote[0]
-	if id.Matches(want.ID) == auth.MatchNone {
-		return sa.wrongIdentity(id, want, msg.MessageID)
-	}
-	if proof.Method != wire.AuthSharedKeyMIC {
-		return sa.wrongMethod(m.conn, proof.Method, msg.MessageID)
-	}
-	secrets := sharedKeys(m.env.Catalog(), sa.localID, id)
-	if len(secrets) == 0 {
-		return sa.noSecret(m.conn, "IKE_AUTH", msg.MessageID, id)
-	}
-	sa.remoteID = id
-	if sa.verify(secrets, idr.Body(), proof) == nil {
-		return sa.wrongProof(m.conn, secrets, msg.MessageID)
-	}
-	m.logf("IKE", 1, "authentication of '%s' with pre-shared key successful", id)
-	return nil
+// applicant is an initiator that wants to be let in.
+type applicant struct {
+	req   *request
+	asked auth.Identity // whom it wants to talk to; %any when it does not say
+	*claim
+	conns   []*core.Connection // that may be meant and were not tried
+	refusal *core.Reason       // of the first that was tried
 }
 
 // answerAuth is the responder's side. Whoever is refused learns AUTHENTICATION_FAILED and no more, after the same work as
 // for a wrong key: whether an identity is known does not show in time.
 func (m *Machine) answerAuth(sa *ikeSA, req *request) {
-	conn, key, reason := m.admit(sa, req)
+	a := &applicant{req: req}
+	if a.refusal = a.read(sa); a.refusal == nil {
+		a.conns = fitting(sa.opened.candidates, sa.set.Proposal, a.claim, a.asked)
+		if len(a.conns) == 0 {
+			m.spend(sa, a.claim)
+			a.refusal = sa.noConnectionForIdentities(a.id, a.asked, req.msg.MessageID)
+		}
+	}
+	m.consider(sa, a)
+}
+
+// read takes identities and proof out of the request.
+func (a *applicant) read(sa *ikeSA) *core.Reason {
+	idi, idr, reason := sa.claims(a.req)
 	if reason != nil {
-		sa.respond(req, &wire.Notify{NotifyType: wire.AuthenticationFailed})
-		m.endAnswered(sa, reason)
+		return reason
+	}
+	a.asked, sa.remoteID = idr, idi
+	sa.readRequests(a.req.msg)
+	a.claim, reason = sa.readClaim(a.req.msg, idi, wire.First[*wire.IDi](a.req.msg).Body())
+	return reason
+}
+
+// consider tries the next connection that the applicant may mean. One demands a CA, say, that another does not.
+func (m *Machine) consider(sa *ikeSA, a *applicant) {
+	if len(a.conns) == 0 {
+		sa.respond(a.req, &wire.Notify{NotifyType: wire.AuthenticationFailed})
+		m.endAnswered(sa, a.refusal)
 		return
+	}
+	conn := a.conns[0]
+	a.conns = a.conns[1:]
+	me, lacking := sa.introduce(conn, a.asked, a.id, a.req.msg.MessageID)
+	sa.localID = me.id
+	m.verify(sa, conn, a.claim, nil, func(reason *core.Reason) {
+		if reason == nil {
+			reason = lacking
+		}
+		if reason == nil {
+			reason = m.admit(sa, a, conn, me)
+		}
+		if reason == nil {
+			return
+		}
+		if a.refusal == nil {
+			a.refusal = reason
+		}
+		m.consider(sa, a)
+	})
+}
+
+// admit lets an applicant in that has proved who it is, by proving who we are.
+func (m *Machine) admit(sa *ikeSA, a *applicant, conn *core.Connection, me own) *core.Reason {
+	idr := &wire.IDr{ID: wire.NewID(me.id)}
+	certificates, proof, reason := sa.prove(conn, me, idr.Body())
+	if reason != nil {
+		return reason
 	}
 	m.conn = conn
 	m.logf("CFG", 1, "selected peer config %s", quoted(conn.Name))
-	m.logf("IKE", 1, "authentication of '%s' with pre-shared key successful", sa.remoteID)
-	m.logf("IKE", 1, "authentication of '%s' (myself) with pre-shared key", sa.localID)
-	idr := &wire.IDr{ID: wire.NewID(sa.localID)}
-	payloads := []wire.Payload{idr, sa.prove(key, idr.Body())}
+	payloads := append(append([]wire.Payload{idr}, certificates...), proof)
 	ni, nr := sa.opened.ni, sa.opened.nr
+	req := a.req
 	config, refusal := m.answerConfiguration(sa, req)
 	m.establish(sa, req.msg.Notify(wire.InitialContact) != nil)
 	payloads = append(append(payloads, config...), m.authLifetime(sa)...)
 	if refusal != nil {
 		sa.respond(req, append(payloads, refusal.payloads...)...)
 		refusal.conclude()
-		return
+		return nil
 	}
 	if req.msg.Count(wire.TypeSA) == 0 || req.msg.Count(wire.TypeTSi) == 0 || req.msg.Count(wire.TypeTSr) == 0 {
 		sa.respond(req, payloads...)
-		return
+		return nil
 	}
 	child := m.respondChild(sa, childRequest{req: req, ni: ni, nr: nr, first: true})
 	sa.respond(req, append(payloads, child.payloads...)...)
 	child.conclude()
-}
-
-// admit decides whether the initiator is who it says, and picks connection and secret.
-func (m *Machine) admit(sa *ikeSA, req *request) (*core.Connection, secret.Bytes, *core.Reason) {
-	idi, idr, reason := sa.claims(req)
-	if reason != nil {
-		return nil, nil, reason
-	}
-	sa.remoteID = idi
-	conn := choose(sa.opened.candidates, sa.set.Proposal, idi, idr)
-	secrets := []*core.Secret{{}} // of nobody, for the sake of time
-	if conn != nil {
-		sa.localID = ownIdentity(conn, idr, sa)
-		secrets = sharedKeys(m.env.Catalog(), sa.localID, idi)
-	}
-	if len(secrets) == 0 {
-		secrets = []*core.Secret{{}}
-		reason = sa.noSecret(conn, "IKE_AUTH", req.msg.MessageID, idi)
-	}
-	proof := wire.First[*wire.AUTH](req.msg)
-	if proof == nil {
-		proof = &wire.AUTH{}
-	}
-	right := sa.verify(secrets, wire.First[*wire.IDi](req.msg).Body(), proof)
-	switch {
-	case conn == nil:
-		return nil, nil, sa.noConnectionForIdentities(idi, idr, req.msg.MessageID)
-	case reason != nil:
-		return nil, nil, reason
-	case sa.unsupported(conn) != nil:
-		return nil, nil, sa.unsupported(conn)
-	case proof.Method == 0:
-		return nil, nil, sa.wantsEAP(conn, req.msg.MessageID)
-	case proof.Method != wire.AuthSharedKeyMIC:
-		return nil, nil, sa.wrongMethod(conn, proof.Method, req.msg.MessageID)
-	case right == nil:
-		return nil, nil, sa.wrongProof(conn, secrets, req.msg.MessageID)
-	}
-	return conn, right.Key, nil
+	return nil
 }
 
 // claims are the identities of the request: the initiator's, and the one it wants to talk to, %any when it does not say.
@@ -287,17 +291,6 @@ func (sa *ikeSA) claims(req *request) (idi, idr auth.Identity, reason *core.Reas
 		reason = sa.reason(core.InvalidSyntax, 1, "IKE_AUTH", req.msg.MessageID, err.Error())
 	}
 	return idi, idr, reason
-}
-
-// ownIdentity is who we are to this peer: as configured, else whom it asked for, else our address.
-func ownIdentity(conn *core.Connection, asked auth.Identity, sa *ikeSA) auth.Identity {
-	switch id := conn.Local[0].ID; {
-	case sendable(id):
-		return id
-	case !asked.IsAny():
-		return asked
-	}
-	return auth.FromAddr(sa.local.Addr())
 }
 
 // establish makes an IKE SA of a proven peer the lineage's own.

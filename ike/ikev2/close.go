@@ -71,6 +71,12 @@ func (m *Machine) giveUp(sa *ikeSA, reason *core.Reason) {
 			other.inFlight = nil
 			m.abort(f.exchange, other, reason)
 		}
+		if j := other.judging; j != nil {
+			other.judging = nil
+			if j.x != nil {
+				m.abort(j.x, other, reason)
+			}
+		}
 	}
 	m.giveUpWaiting(sa, reason)
 }

@@ -28,7 +28,7 @@ func (m *Machine) command(c core.Command) {
 			m.conn = c.Connection
 		}
 	case core.Answer:
-		// This machine asks nothing yet.
+		m.answered(c)
 	}
 }
 
@@ -210,6 +210,9 @@ func (m *Machine) deleteLineage(c core.Delete) {
 		m.again(&deleteIKE{base: base{sa: sa}, reason: c.Reason})
 		m.done(c.Op, nil)
 	case sa.times.established.IsZero():
+		if sa.initiator && sa.judging != nil {
+			m.deleteNow(sa) // for the peer it is up
+		}
 		m.close(m.orCancelled(c.Reason))
 		m.done(c.Op, nil)
 	case c.Force:

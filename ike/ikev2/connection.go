@@ -104,28 +104,45 @@ func (m *Machine) candidates(local, remote netip.Addr) []*core.Connection {
 	return conns
 }
 
-// choose picks among the candidates by what IKE_AUTH tells: the identities, and the proposal that IKE_SA_INIT chose.
-// The closest identities win, in the order of the candidates among equals.
-func choose(candidates []*core.Connection, chosen suite.Proposal, idi, idr auth.Identity) *core.Connection {
-	var best *core.Connection
-	bestMatch := auth.MatchNone
-	for _, c := range candidates {
-		if _, _, ok := suite.Select([]suite.Proposal{chosen}, c.Proposals, false); !ok {
+// maxTried bounds the connections that one peer's signature is judged by.
+const maxTried = 8
+
+// fitting are the candidates that a peer may mean by what IKE_AUTH tells: the identities, the kind of its proof, and the proposal
+// that IKE_SA_INIT chose. The closest identities go first, in the order of the candidates among equals. Only a signature is
+// judged by more than one: connections differ in what certificates they take. One that takes no such proof is there if it is the
+// only one, to tell why not.
+func fitting(candidates []*core.Connection, chosen suite.Proposal, c *claim, asked auth.Identity) []*core.Connection {
+	type ranked struct {
+		conn  *core.Connection
+		match auth.Match
+	}
+	var all []ranked
+	for _, conn := range candidates {
+		if _, _, ok := suite.Select([]suite.Proposal{chosen}, conn.Proposals, false); !ok {
 			continue
 		}
-		remote := idi.Matches(c.Remote[0].ID)
 		local := auth.MatchAny
-		if !idr.IsAny() {
-			local = idr.Matches(c.Local[0].ID)
+		if !asked.IsAny() {
+			local = asked.Matches(conn.Local[0].ID)
 		}
-		if remote == auth.MatchNone || local == auth.MatchNone {
-			continue
-		}
-		if sum := 2*remote + local; sum > bestMatch {
-			best, bestMatch = c, sum
+		if remote := c.id.Matches(conn.Remote[0].ID); remote != auth.MatchNone && local != auth.MatchNone {
+			all = append(all, ranked{conn, 2*remote + local})
 		}
 	}
-	return best
+	slices.SortStableFunc(all, func(a, b ranked) int { return cmp.Compare(b.match, a.match) })
+	var conns []*core.Connection
+	for _, r := range all {
+		if r.conn.Remote[0].Method.Takes(c.method()) && len(conns) < maxTried {
+			conns = append(conns, r.conn)
+		}
+	}
+	switch {
+	case len(conns) == 0 && len(all) > 0:
+		return []*core.Connection{all[0].conn}
+	case len(conns) > 0 && !c.signs():
+		return conns[:1]
+	}
+	return conns
 }
 
 // describe lists connections by what they would match, for a reason.

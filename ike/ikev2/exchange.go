@@ -178,11 +178,14 @@ func (sa *ikeSA) datagrams(msg *wire.Message) [][]byte {
 // isWaiting tells whether an exchange that fits is waiting or in flight.
 func (m *Machine) isWaiting(fits func(exchange) bool) bool { return m.pending(fits) != nil }
 
-// pending is the first exchange that fits, in flight or waiting.
+// pending is the first exchange that fits, in flight, with its response under judgement, or waiting.
 func (m *Machine) pending(fits func(exchange) bool) exchange {
 	for _, sa := range m.sas() {
 		if sa.inFlight != nil && fits(sa.inFlight.exchange) {
 			return sa.inFlight.exchange
+		}
+		if j := sa.judging; j != nil && j.x != nil && fits(j.x) {
+			return j.x
 		}
 	}
 	if i := slices.IndexFunc(m.waiting, fits); i >= 0 {

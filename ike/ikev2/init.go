@@ -106,7 +106,7 @@ func (x *saInit) request(sa *ikeSA) ([]wire.Payload, bool) {
 	payloads = append(payloads, wire.NewSA(m.conn.Proposals, nil), &wire.KE{Group: x.group, Data: x.ke.Public()}, &wire.Nonce{Data: x.ni})
 	payloads = append(payloads, detection...)
 	payloads = append(payloads, announceFragments(m.conn)...)
-	return append(payloads, hashAlgorithms()), true
+	return append(payloads, hashAlgorithms(m.conn)), true
 }
 
 // prepare draws what the request needs and does not have from the one before.
@@ -123,11 +123,6 @@ func (x *saInit) prepare(m *Machine) (err error) {
 		x.ke, err = m.newKE(x.group)
 	}
 	return err
-}
-
-// hashAlgorithms tells which hashes we take in signatures (RFC 7427 §4).
-func hashAlgorithms() wire.Payload {
-	return wire.NewHashAlgorithms(wire.HashSHA2_256, wire.HashSHA2_384, wire.HashSHA2_512, wire.HashIdentity)
 }
 
 // receiveInit takes IKE_SA_INIT, in the clear: nothing in it is authenticated before IKE_AUTH.
@@ -247,6 +242,7 @@ func (x *saInit) accept(sa *ikeSA, msg *wire.Message, d core.Datagram) {
 	}
 	sa.lastIn = m.now
 	sa.readOpening(msg, d)
+	sa.readRequests(msg)
 	sa.agreeFragments(m.conn, msg)
 	sa.float()
 	m.begin(sa, &ikeAuth{})
@@ -298,6 +294,10 @@ type rekeying struct {
 func (sa *ikeSA) readOpening(msg *wire.Message, d core.Datagram) {
 	sa.detect(msg, d)
 	if n := msg.Notify(wire.SignatureHashAlgorithms); n != nil {
-		sa.opened.hashes, _ = n.HashAlgorithms()
+		sa.opened.hashes = []uint16{}
+		list, _ := n.HashAlgorithms()
+		for _, h := range list {
+			sa.opened.hashes = append(sa.opened.hashes, uint16(h))
+		}
 	}
 }

@@ -132,12 +132,13 @@ func (sa *ikeSA) answerOpening(msg *wire.Message, conn *core.Connection, chosen 
 	if sa.nat.known {
 		payloads = append(payloads, detection...)
 	}
+	payloads = append(payloads, sa.m.requests(sa.opened.candidates...)...)
 	if msg.Notify(wire.IKEv2FragmentationSupported) != nil {
 		payloads = append(payloads, announceFragments(conn)...)
 		sa.agreeFragments(conn, msg)
 	}
 	if sa.opened.hashes != nil {
-		payloads = append(payloads, hashAlgorithms())
+		payloads = append(payloads, hashAlgorithms(sa.opened.candidates...))
 	}
 	if conn.Childless != core.ChildlessNever {
 		payloads = append(payloads, &wire.Notify{NotifyType: wire.ChildlessIKEv2Supported})

@@ -37,6 +37,8 @@ type Machine struct {
 	attempt  attempt
 	virtual  virtual // addresses
 
+	questions uint64 // how many were asked: the ID of the last
+
 	giving bool    // exchanges are given up: nothing is to come of them
 	told   bool    // somebody who waited knows why the IKE SA will not come up
 	end    *ending // the lineage is over; nil while it is not

@@ -1,6 +1,7 @@
 package ikev2
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -68,6 +69,10 @@ func (sa *ikeSA) refusedBy(n *wire.Notify, phase int, msg *wire.Message) *core.R
 		return sa.otherIKEGroup(n, msg)
 	case core.AuthenticationFailed:
 		r.Text = fmt.Sprintf("the peer refused us as %q when asked for %q", sa.localID, conn.Remote[0].ID)
+		if conn.Local[0].Method.Signs() {
+			r.Fix = fmt.Sprintf("compare the identities%s with the peer's, and let it trust the CA of our certificate; its log says why", at(conn.Local[0].IDSource))
+			return r
+		}
 		r.Fix = fmt.Sprintf("compare the identities%s and the secret %s with the peer's", at(conn.Local[0].IDSource),
 			tell(sharedKeys(sa.m.env.Catalog(), sa.localID, conn.Remote[0].ID)))
 	}
@@ -163,34 +168,71 @@ func (sa *ikeSA) noConnectionForIdentities(idi, idr auth.Identity, id uint32) *c
 }
 
 // noSecret tells that there is no pre-shared key for the two identities.
-func (sa *ikeSA) noSecret(conn *core.Connection, exchange string, id uint32, remote auth.Identity) *core.Reason {
-	r := sa.reason(core.NoSecret, 1, exchange, id, fmt.Sprintf("no pre-shared key for %q (myself) and %q", sa.localID, remote))
+func (sa *ikeSA) noSecret(conn *core.Connection, exchange string, id uint32, local, remote auth.Identity) *core.Reason {
+	r := sa.reason(core.NoSecret, 1, exchange, id, fmt.Sprintf("no pre-shared key for %q (myself) and %q", local, remote))
 	r.Fix = fmt.Sprintf("add `ike-… { id-1 = %s; secret = … }` to `secrets`", remote)
-	if conn != nil {
-		r.Conn = conn.Name
-	}
+	r.Conn = conn.Name
 	return r
 }
 
-func (sa *ikeSA) wrongIdentity(got auth.Identity, want core.Auth, id uint32) *core.Reason {
-	r := sa.reason(core.AuthenticationFailed, 1, "IKE_AUTH", id, fmt.Sprintf("the peer says it is %q, connection %s requires %q", got, quoted(sa.m.conn.Name), want.ID))
+// noCredential tells that we have nothing to sign with.
+func (sa *ikeSA) noCredential(conn *core.Connection, local auth.Identity, err error, id uint32) *core.Reason {
+	r := sa.reason(core.NoSecret, 1, "IKE_AUTH", id, fmt.Sprintf("no signature for %q (myself)%s: %v", local, at(conn.Local[0].Source), err))
+	r.Conn = conn.Name
+	return r
+}
+
+// refusedProof is the reason that the refusal of a peer's signature or certificates is. The connection is nil when there is none
+// yet.
+func (sa *ikeSA) refusedProof(conn *core.Connection, err error, id uint32) *core.Reason {
+	text := err.Error()
+	for _, prefix := range []string{"sig: ", "auth: "} {
+		text = strings.TrimPrefix(text, prefix)
+	}
+	r := sa.reason(core.AuthenticationFailed, 1, "IKE_AUTH", id, text)
+	where := ""
+	if conn != nil {
+		r.Conn, where = conn.Name, at(conn.Remote[0].Source)
+	}
+	var refusal *auth.Refusal
+	if !errors.As(err, &refusal) {
+		r.Text = clip(fmt.Sprintf("the AUTH of %q is refused: %s%s", sa.remoteID, text, where))
+		return r
+	}
+	if refusal.Why == auth.WrongIdentity {
+		r.Offered, r.Acceptable = clip(refusal.Presents.String()), refusal.Required.String()
+		where = ""
+	}
+	fix := refusal.Fix
+	plain := *refusal
+	plain.Fix = ""
+	r.Text, r.Fix = clip(plain.Error()+where), clip(fix)
+	return r
+}
+
+func (sa *ikeSA) wrongIdentity(conn *core.Connection, got auth.Identity, id uint32) *core.Reason {
+	want := conn.Remote[0]
+	r := sa.reason(core.AuthenticationFailed, 1, "IKE_AUTH", id, fmt.Sprintf("the peer says it is %q, connection %s requires %q", got, quoted(conn.Name), want.ID))
 	r.Offered, r.Acceptable = got.String(), want.ID.String()
 	r.Fix = fmt.Sprintf("set `id` of `remote`%s to %q, or the peer's own identity to %q", at(want.IDSource), got, want.ID)
 	return r
 }
 
+// words are the methods in words.
+var words = map[core.AuthMethod]string{core.AuthPSK: "a pre-shared key", core.AuthPubkey: "a signature", core.AuthAny: "a signature or a pre-shared key"}
+
 func (sa *ikeSA) wrongMethod(conn *core.Connection, method wire.AuthMethod, id uint32) *core.Reason {
 	want := conn.Remote[0]
-	r := sa.reason(core.AuthenticationFailed, 1, "IKE_AUTH", id, fmt.Sprintf("the peer authenticates by %s, connection %s requires a pre-shared key", method, quoted(conn.Name)))
+	r := sa.reason(core.AuthenticationFailed, 1, "IKE_AUTH", id, fmt.Sprintf("the peer authenticates by %s, connection %s requires %s", method, quoted(conn.Name), words[want.Method]))
 	r.Conn = conn.Name
-	r.Fix = "let the peer use a pre-shared key; `auth = psk` is required" + at(want.Source)
+	r.Fix = fmt.Sprintf("let the peer use %s; `auth = %s` is required", words[want.Method], want.Method) + at(want.Source)
 	return r
 }
 
 // wantsEAP tells of an initiator without an AUTH payload, which is how it asks for EAP (RFC 7296 §2.16).
 func (sa *ikeSA) wantsEAP(conn *core.Connection, id uint32) *core.Reason {
 	r := sa.wrongMethod(conn, 0, id)
-	r.Text = fmt.Sprintf("the peer %q wants to authenticate by EAP, connection %s requires a pre-shared key", sa.remoteID, quoted(conn.Name))
+	r.Text = fmt.Sprintf("the peer %q wants to authenticate by EAP, connection %s requires %s", sa.remoteID, quoted(conn.Name), words[conn.Remote[0].Method])
 	return r
 }
 
@@ -207,12 +249,12 @@ func (sa *ikeSA) wrongProof(conn *core.Connection, tried []*core.Secret, id uint
 func (sa *ikeSA) unsupported(conn *core.Connection) *core.Reason {
 	for _, side := range [][]core.Auth{conn.Local, conn.Remote} {
 		for i, a := range side {
-			if a.Method == core.AuthPSK && i == 0 {
+			if words[a.Method] != "" && i == 0 {
 				continue
 			}
 			r := sa.reason(core.BadConfig, 1, "IKE_AUTH", 1, fmt.Sprintf("authentication by %q in round %d is not possible", a.Method, a.Round))
 			r.Conn = conn.Name
-			r.Fix = "use one round with `auth = psk`" + at(a.Source)
+			r.Fix = "use one round with `auth = psk` or `auth = pubkey`" + at(a.Source)
 			return r
 		}
 	}

@@ -134,6 +134,11 @@ func (m *Machine) receiveRequest(sa *ikeSA, h header.Header, d core.Datagram) {
 		m.repeatedRequest(sa, d)
 		return
 	}
+	if sa.judging != nil {
+		// The window is one: there can be no next request before the response to the one that is being judged.
+		m.logf("IKE", 1, "received %s while the one before is being judged, ignored", h)
+		return
+	}
 	msg, bad := m.open(sa, d, &sa.parts)
 	if msg == nil && bad == nil {
 		return

@@ -29,6 +29,8 @@ type ikeSA struct {
 	set    suite.Set
 	keys   *keys // nil until IKE_SA_INIT is done
 	opened *opening
+	// judging: the peer's IKE_AUTH is there, and something is being fetched before it is accepted; nil otherwise.
+	judging *judging
 	fragments
 	window
 
@@ -47,7 +49,8 @@ type opening struct {
 	ni, nr                      []byte
 	childless                   bool // the peer knows RFC 6023
 	candidates                  []*core.Connection
-	hashes                      []wire.HashAlgorithm // SIGNATURE_HASH_ALGORITHMS of the peer (RFC 7427 §4)
+	hashes                      []uint16 // SIGNATURE_HASH_ALGORITHMS of the peer (RFC 7427 §4); nil: it sent none
+	asked                       asked    // CERTREQ of the peer
 }
 
 // newSA makes an IKE SA with an SPI of ours, and makes the SPI known.
@@ -152,6 +155,10 @@ func (sa *ikeSA) wipe() {
 		sa.inFlight.exchange.wipe()
 		sa.inFlight = nil
 	}
+	if sa.judging != nil && sa.judging.x != nil {
+		sa.judging.x.wipe()
+	}
+	sa.judging = nil
 	if sa.keys != nil {
 		sa.keys.wipe()
 		sa.keys = nil

@@ -42,6 +42,9 @@ func (m *Machine) ikeStatus(sa *ikeSA) core.IKEStatus {
 	if sa.inFlight != nil {
 		s.Tasks = append(s.Tasks, sa.inFlight.exchange.task())
 	}
+	if sa.judging != nil && sa.judging.x != nil {
+		s.Tasks = append(s.Tasks, sa.judging.x.task())
+	}
 	for _, x := range m.waiting {
 		if t := x.common().sa; t == sa || (t == nil && sa == m.current) {
 			s.Tasks = append(s.Tasks, x.task())

@@ -175,6 +175,10 @@ func (m *Machine) currentTimers(sa *ikeSA, visit func(time.Time, func())) {
 // reap ends what was not finished in time: a half-open IKE SA, or an old one that the peer should have deleted.
 func (m *Machine) reap(sa *ikeSA) {
 	sa.reapAt = zero
+	if sa.judging != nil {
+		m.late(sa)
+		return
+	}
 	if !sa.established() {
 		m.close(sa.reason(core.Timeout, 1, "IKE_AUTH", sa.nextRecv, "the peer began an IKE SA and did not authenticate within "+round(m.env.Settings.HalfOpenTimeout).String()))
 		return

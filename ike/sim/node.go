@@ -28,7 +28,9 @@ type Node struct {
 	Watch func(core.Output)
 	// Arrived sees each datagram that reaches the node when it is not nil.
 	Arrived func(core.Datagram)
-	Path    Path
+	// Answer answers what machines ask, after a while; nil answers nothing.
+	Answer func(core.Ask) (a core.Answer, after time.Duration)
+	Path   Path
 	// Record makes every new lineage write down its run (Lineage.Recording), for Replay.
 	Record bool
 
@@ -283,11 +285,28 @@ func (n *Node) carryOut(l *Lineage, o core.Output) {
 		n.Done[o.Op] = o.Reason
 	case core.Closed:
 		n.closed(l, o)
+	case core.Ask:
+		n.asked(l, o)
 	case core.Log:
 		n.Logs = append(n.Logs, fmt.Sprintf("[%s] %s", o.Group, o.Text))
 		return
 	}
 	n.Outputs = append(n.Outputs, o)
+}
+
+// asked brings the answer to a question.
+func (n *Node) asked(l *Lineage, q core.Ask) {
+	if n.Answer == nil {
+		return
+	}
+	a, after := n.Answer(q)
+	a.ID = q.ID
+	n.w.After(after, func() {
+		if !l.Closed {
+			l.Command(n.w.now, a)
+			n.drain(l)
+		}
+	})
 }
 
 // closed checks that a lineage leaves nothing behind.

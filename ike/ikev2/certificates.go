@@ -1,0 +1,196 @@
+package ikev2
+
+import (
+	"slices"
+
+	"github.com/goswan/goswan/crypto/sig"
+	"github.com/goswan/goswan/ike/auth"
+	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/ike/ikev2/wire"
+)
+
+// maxAuthorities bounds the CAs that a CERTREQ names: IKE_SA_INIT cannot be fragmented (RFC 7383 §2), and 20 octets for each
+// have to fit. It is a hint, so those left out lose nothing but their place.
+const maxAuthorities = 32
+
+// asked is what a peer's CERTREQ payloads ask for (RFC 7296 §3.7, RFC 7670 §3).
+type asked struct {
+	certificate, rawKey bool
+	authorities         []auth.KeyHash
+}
+
+// readRequests takes the CERTREQ payloads of a message.
+//
+//	"The Certificate Request Payload is processed by inspecting the Cert Encoding field to determine whether the processor
+//	has any certificates of this type."  RFC 7296 §3.7
+func (sa *ikeSA) readRequests(msg *wire.Message) {
+	m, unknown := sa.m, 0
+	for _, p := range wire.All[*wire.CERTREQ](msg) {
+		if p.Encoding == wire.CertRawPublicKey {
+			sa.opened.asked.rawKey = true
+		}
+		if p.Encoding != wire.CertX509Signature {
+			continue
+		}
+		sa.opened.asked.certificate = true
+		hashes, err := auth.ParseCertRequest(p.Authority)
+		if err != nil {
+			m.logf("IKE", 1, "CERTREQ ignored: %v", err)
+			continue
+		}
+		for _, h := range hashes {
+			if ca := m.authority(h); ca != nil {
+				m.logf("IKE", 1, "received cert request for %q", ca.Name())
+			} else {
+				unknown++
+			}
+		}
+		sa.opened.asked.authorities = append(sa.opened.asked.authorities, hashes...)
+	}
+	if unknown > 0 {
+		m.logf("IKE", 1, "received %d cert requests for an unknown ca", unknown)
+	}
+}
+
+// authority is the trusted CA with a key; nil if there is none.
+func (m *Machine) authority(h auth.KeyHash) *auth.Certificate {
+	for _, ca := range m.env.Catalog().Proofs().Trust.Certificates() {
+		if ca.KeyHash() == h {
+			return ca
+		}
+	}
+	return nil
+}
+
+// requests are the CERTREQ payloads for a peer that may prove itself as the connections say.
+func (m *Machine) requests(conns ...*core.Connection) (payloads []wire.Payload) {
+	var cas []*auth.Certificate
+	raw := false
+	for _, c := range conns {
+		want := c.Remote[0]
+		if c.NoCertReq || !want.Method.Signs() {
+			continue
+		}
+		raw = raw || len(want.PublicKeys) > 0
+		if len(want.CACerts) > 0 {
+			cas = append(cas, want.CACerts...)
+		} else {
+			cas = append(cas, m.env.Catalog().Proofs().Trust.Certificates()...)
+		}
+	}
+	if cas = distinct(cas); len(cas) > 0 {
+		for _, ca := range cas {
+			m.logf("IKE", 1, "sending cert request for %q", ca.Name())
+		}
+		payloads = append(payloads, &wire.CERTREQ{Encoding: wire.CertX509Signature, Authority: auth.CertRequest(cas)})
+	}
+	if raw {
+		payloads = append(payloads, &wire.CERTREQ{Encoding: wire.CertRawPublicKey})
+	}
+	return payloads
+}
+
+// distinct are the first CAs of a list, each once.
+func distinct(cas []*auth.Certificate) (all []*auth.Certificate) {
+	for _, ca := range cas {
+		if len(all) < maxAuthorities && !slices.ContainsFunc(all, ca.Equal) {
+			all = append(all, ca)
+		}
+	}
+	return all
+}
+
+// certificates are the CERT payloads that go with our signature.
+func (sa *ikeSA) certificates(conn *core.Connection, c *auth.Credential) (payloads []wire.Payload) {
+	asked := sa.opened.asked.certificate
+	if c.Certificate == nil {
+		asked = sa.opened.asked.rawKey
+	}
+	if conn.SendCert == core.SendCertNever || conn.SendCert == core.SendCertIfAsked && !asked {
+		return nil
+	}
+	what := "end entity"
+	for i, p := range c.Payloads() {
+		switch {
+		case c.Certificate == nil:
+			sa.m.logf("IKE", 1, "sending raw public key %s", c.Raw.Fingerprint())
+		case i == 0:
+			sa.m.logf("IKE", 1, "sending %s cert %q", what, c.Certificate.Name())
+		default:
+			sa.m.logf("IKE", 1, "sending issuer cert %q", c.Chain[i-1].Name())
+		}
+		payloads = append(payloads, &wire.CERT{Encoding: wire.CertEncoding(p.Encoding), Data: p.Data})
+	}
+	return payloads
+}
+
+// presented reads the CERT payloads of the peer. Hash and URL is not taken: whoever sends it would have us fetch something
+// before it has proved anything, and we never said HTTP_CERT_LOOKUP_SUPPORTED (RFC 7296 §3.6).
+func (sa *ikeSA) presented(msg *wire.Message) (auth.Presented, error) {
+	var payloads []auth.CertPayload
+	for _, p := range wire.All[*wire.CERT](msg) {
+		if p.Encoding == wire.CertHashAndURL || p.Encoding == wire.CertHashAndURLBundle {
+			sa.m.logf("IKE", 1, "received hash-and-url encoded cert, but we don't accept them, ignore")
+			continue
+		}
+		payloads = append(payloads, auth.CertPayload{Encoding: auth.Encoding(p.Encoding), Data: p.Data})
+	}
+	shown, err := auth.ParsePresented(payloads)
+	if err != nil {
+		return shown, err
+	}
+	if shown.Leaf != nil {
+		sa.m.logf("IKE", 1, "received end entity cert %q", shown.Leaf.Name())
+	}
+	if shown.RawKey != nil {
+		sa.m.logf("IKE", 1, "received raw public key %s", shown.RawKey.Fingerprint())
+	}
+	for _, c := range shown.Others {
+		sa.m.logf("IKE", 1, "received issuer cert %q", c.Name())
+	}
+	for _, text := range shown.Skipped {
+		sa.m.logf("IKE", 1, "not used: %s", clip(text))
+	}
+	return shown, nil
+}
+
+// hashAlgorithms tells which hashes we take in signatures (RFC 7427 §4): those of every connection that the peer may turn out
+// to use, so that what it chooses will do; where they have none in common, those of any.
+func hashAlgorithms(conns ...*core.Connection) wire.Payload {
+	var common, all []uint16
+	first := true
+	for _, c := range conns {
+		want := c.Remote[0]
+		if !want.Method.Signs() {
+			continue
+		}
+		hashes := want.Constraints.Hashes()
+		all = append(all, hashes...)
+		if first {
+			common, first = slices.Clone(hashes), false
+		} else {
+			common = slices.DeleteFunc(common, func(h uint16) bool { return !slices.Contains(hashes, h) })
+		}
+	}
+	if len(common) == 0 {
+		common = all
+	}
+	if len(common) == 0 {
+		common = sig.Constraints{}.Hashes()
+	}
+	slices.Sort(common)
+	var list []wire.HashAlgorithm
+	for _, h := range slices.Compact(common) {
+		list = append(list, wire.HashAlgorithm(h))
+	}
+	return wire.NewHashAlgorithms(list...)
+}
+
+// requirement is what a connection demands of a signature of the peer.
+func requirement(conn *core.Connection) *auth.Requirement {
+	want := conn.Remote[0]
+	return &auth.Requirement{
+		Conn: conn.Name, ID: want.ID, IDSource: want.IDSource.String(), Certs: want.Certs, PublicKeys: want.PublicKeys,
+		CACerts: want.CACerts, CAID: want.CAID, Policies: want.Policies, Constraints: want.Constraints, Revocation: want.Revocation,
+	}
+}
