@@ -57,7 +57,7 @@ type message struct {
 // startBrowser starts one with nothing of the user's, which ends with the test.
 func startBrowser(t *testing.T) *browser {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	cmd := exec.CommandContext(ctx, findBrowser(t), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions", "--disable-dev-shm-usage",
 		"--user-data-dir="+t.TempDir(), "--remote-debugging-pipe", "about:blank")
@@ -80,6 +80,10 @@ func startBrowser(t *testing.T) *browser {
 	t.Cleanup(func() {
 		cancel()
 		_ = cmd.Wait() // it was killed
+		// Its children are gone a moment later, and then write no more into the directory that is removed next.
+		for n := 0; n < 100 && syscall.Kill(-cmd.Process.Pid, 0) == nil; n++ {
+			time.Sleep(20 * time.Millisecond)
+		}
 		_, _ = to.Close(), from.Close()
 	})
 	return &browser{to: to, from: bufio.NewReader(from)}
