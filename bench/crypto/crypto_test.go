@@ -238,6 +238,7 @@ func TestParseSpeed(t *testing.T) {
 		{text: "+F", wantErr: "-2 values of 0 sizes"},
 		{text: "+H:many\n", wantErr: `"many" is no size`},
 		{text: "+H:64\n+F:25:x:fast\n", wantErr: `"fast" is no speed`},
+		{text: "+H:64\n+F:25:x:inf\n", wantErr: "no CPU time"},
 		{text: "+H:64\n+F:25:x:inf\n", wantErr: "no speed"},
 		{text: "+H:64\n+F:25:x:-1\n", wantErr: "no speed"},
 		{text: "+H:64\n+F:25:x:1:2\n", wantErr: "2 values of 1 sizes"},

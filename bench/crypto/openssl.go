@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -82,6 +83,9 @@ func (b *bench) opensslJob(ctx context.Context, name string, key report.Key) tur
 		Name: fmt.Sprintf("openssl %s %s %d", name, key.Operation, key.Size), Fixed: opensslTurn,
 		Measure: func(round int, _ time.Duration) error {
 			speed, err := opensslSpeed(ctx, b.OpenSSL, name, key.Size, key.Operation == Open)
+			if errors.Is(err, errNoTime) {
+				return nil // this round has no value
+			}
 			if err != nil {
 				return err
 			}
@@ -100,6 +104,9 @@ func opensslVersion(ctx context.Context, program string) (string, error) {
 	first, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	return strings.TrimPrefix(first, "OpenSSL "), nil
 }
+
+// errNoTime says that openssl counted no CPU time, which it divides by, because other programs had it all.
+var errNoTime = errors.New("openssl speed: it was given no CPU time")
 
 // opensslSpeed measures for a second. It returns octets a second of CPU time.
 func opensslSpeed(ctx context.Context, program, name string, size int, open bool) (float64, error) {
@@ -177,6 +184,9 @@ func parseSpeeds(sizes []int, fields []string) (map[int]float64, error) {
 	speeds := map[int]float64{}
 	for i, size := range sizes {
 		v, err := strconv.ParseFloat(fields[2+i], 64)
+		if math.IsInf(v, 1) {
+			return nil, errNoTime
+		}
 		if err != nil || !(v > 0 && v < 1e18) {
 			return nil, fmt.Errorf("openssl speed: %q is no speed", fields[2+i])
 		}
