@@ -239,7 +239,6 @@ func TestParseSpeed(t *testing.T) {
 		{text: "+H:many\n", wantErr: `"many" is no size`},
 		{text: "+H:64\n+F:25:x:fast\n", wantErr: `"fast" is no speed`},
 		{text: "+H:64\n+F:25:x:inf\n", wantErr: "no CPU time"},
-		{text: "+H:64\n+F:25:x:inf\n", wantErr: "no speed"},
 		{text: "+H:64\n+F:25:x:-1\n", wantErr: "no speed"},
 		{text: "+H:64\n+F:25:x:1:2\n", wantErr: "2 values of 1 sizes"},
 		{text: "+H:64\n+F:1:x:1\n+F:2:y:1\n", wantErr: "more than one"},
