@@ -363,6 +363,7 @@ func (e *Endpoint) startTime() (t time.Time) {
 func (e *Endpoint) IKESAs() []core.IKEStatus {
 	all := e.ike.IKESAs()
 	for i := range all {
+		all[i].Children = slices.Clone(all[i].Children) // the snapshot is everybody's
 		for j := range all[i].Children {
 			c := &all[i].Children[j]
 			c.In, _ = e.engine.Counters(esp.ID{SPI: c.SPIIn, Direction: esp.In})

@@ -229,7 +229,10 @@ func TestSystemdResolvedRefuses(t *testing.T) {
 	c := host(t)
 	var m *manager
 	c.Bus, m = bus(t)
-	m.refuse, c.Device = true, "lo"
+	m.mu.Lock()
+	m.refuse = true
+	m.mu.Unlock()
+	c.Device = "lo"
 	r, err := Open(c)
 	must(t, err)
 	if err := r.Set(servers("10.1.0.53"), nil); err == nil || !strings.Contains(err.Error(), "SetLinkDNS: not now") {
