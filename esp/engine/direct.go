@@ -19,7 +19,7 @@ const (
 )
 
 // direct is the sockets of a lane that are for single peers (encap.Direct): for those that it hears most. There are few, so they are
-// for the gateway's busiest peers, and for the only one that a laptop has. An SA that was authentic gets its peer one, never
+// for the gateway's busiest peers, and for the only one that a laptop has. A packet that was authentic gets its peer one, never
 // a datagram alone.
 type direct struct {
 	used    []time.Time // when the peers of the lane's last conns were last heard, in the order of those
