@@ -20,6 +20,9 @@ type LeaseRequest struct {
 	Peer auth.Identity
 	// Requested is the address that the peer would like; 0.0.0.0 or :: is any of its family.
 	Requested netip.Addr
+	// Granted are the addresses that an authentication server allows the peer: what the pool "radius" gives, and what other
+	// pools take as Requested.
+	Granted []netip.Addr
 	// Remote is the peer's outer address. A peer that asks from there for an address that it has already, in an IKE SA that it
 	// is about to leave, gets it once more: that is a reauthentication.
 	Remote netip.Addr

@@ -13,6 +13,7 @@ import (
 	"github.com/goswan/goswan/esp"
 	"github.com/goswan/goswan/esp/spd"
 	"github.com/goswan/goswan/ike/auth"
+	"github.com/goswan/goswan/ike/eap"
 )
 
 // Catalog is a whole configuration, immutable once published.
@@ -189,18 +190,22 @@ const (
 type AuthMethod string
 
 // The authentication methods of this version; others are a configuration error that says so. Any is what a peer may do as it
-// likes; for our own side it is a signature.
+// likes, but for EAP; for our own side it is a signature.
 const (
 	AuthPSK    AuthMethod = "psk"
 	AuthPubkey AuthMethod = "pubkey"
+	AuthEAP    AuthMethod = "eap" // RFC 7296 §2.16; how is Auth.EAP
 	AuthAny    AuthMethod = "any"
 )
 
-// Takes tells whether a side with this method may prove itself with another one.
-func (m AuthMethod) Takes(other AuthMethod) bool { return m == other || m == AuthAny }
+// Takes tells whether a side with this method may prove itself with another one. EAP has to be configured as such: any has no
+// method to say.
+func (m AuthMethod) Takes(other AuthMethod) bool {
+	return m == other || m == AuthAny && other != AuthEAP
+}
 
 // Signs tells whether our own side makes a signature.
-func (m AuthMethod) Signs() bool { return m != AuthPSK }
+func (m AuthMethod) Signs() bool { return m != AuthPSK && m != AuthEAP }
 
 // Auth is one authentication round of one side (`local*`, `remote*`).
 type Auth struct {
@@ -221,10 +226,31 @@ type Auth struct {
 	// Constraints rule keys and signatures, Revocation how certain it must be that no certificate is revoked.
 	Constraints sig.Constraints
 	Revocation  auth.Revocation
+	// EAP is for AuthEAP; Constraints, CACerts and the like then rule the certificates in EAP's TLS.
+	EAP EAP
+	// Groups are those one of which the peer has to be in, as an authentication server says (eap.Grant.Classes); none is all.
+	Groups []string
 
 	Source Position
 	// IDSource is where `id` stands, or Source.
 	IDSource Position
+}
+
+// EAP is how a side authenticates by EAP. A responder whose own side is EAP too shows nothing but what the method proves (RFC 5998).
+type EAP struct {
+	// Method is the only one; 0 is any that secrets and certificates are there for (`eap`, `eap-dynamic`).
+	Method eap.Type
+	// RADIUS leaves the deciding to the servers of strongswan.conf (`eap-radius`). Only of a peer.
+	RADIUS bool
+	// ID is `eap_id`: as whom we answer, or as whom the peer is to be known. %any of a peer has it asked by EAP-Identity, and
+	// the zero value stands for the IKE identity, with IDSet telling the two apart.
+	ID    auth.Identity
+	IDSet bool
+	// ServerID is `aaa_id`: who has to be named in the certificate that the server shows inside EAP; the zero value is the
+	// responder's IKE identity. Only of our own side.
+	ServerID auth.Identity
+	// Inner is what our own side does inside TTLS.
+	Inner eap.Inner
 }
 
 // Selector is a configured traffic selector; Dynamic stands for the outer (or a virtual) address of its side.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/goswan/goswan/esp"
 	"github.com/goswan/goswan/ike/auth"
+	"github.com/goswan/goswan/ike/eap"
 )
 
 // Datagram is one UDP payload with both of its addresses, without the non-ESP marker (RFC 3948 §2.2).
@@ -95,7 +96,27 @@ type Settings struct {
 	CloseIKEOnChildFailure bool          // close the IKE SA when its first Child SA fails (close_ike_on_child_failure)
 	MakeBeforeBreak        bool          // reauthentication (make_before_break)
 	MaxIKEv1Exchanges      int
+	RSAPSS                 bool // sign with RSASSA-PSS where the peer takes it (rsa_pss)
+	EAP                    EAPSettings
 	// FollowRedirects … further settings are added with the features that obey them.
+}
+
+// EAPSettings are the settings of the plugins eap-dynamic, eap-tls, eap-ttls, eap-peap and of libtls.
+type EAPSettings struct {
+	// Preferred is the order in which methods are offered where any will do; those left out are not.
+	Preferred []eap.Type
+	// PreferUser lets the peer choose (prefer_user).
+	PreferUser bool
+	// TTLS and PEAP are the methods offered inside them (phase2_method).
+	TTLS, PEAP eap.Type
+	// TTLSCertificate and PEAPCertificate ask the peer for a certificate too (request_peer_auth).
+	TTLSCertificate, PEAPCertificate bool
+	FragmentSize                     int    // octets of TLS in a packet; 0: 1024
+	MaxRounds                        int    // packets of one conversation (max_message_count); 0: eap.DefaultRounds
+	MinTLS, MaxTLS                   uint16 // of crypto/tls; 0: 1.2 and 1.3
+	// WithoutEMS takes a TLS 1.2 without extended master secret (RFC 7627), which strongSwan's is, also where EAP alone proves who
+	// the responder is (RFC 5998). Where IKE proves it too it is always taken.
+	WithoutEMS bool
 }
 
 // DefaultSettings are strongSwan's defaults.
@@ -104,6 +125,9 @@ func DefaultSettings() Settings {
 		RetransmitTries: 5, RetransmitTimeout: 4 * time.Second, RetransmitBase: 1.8,
 		KeepAlive: 20 * time.Second, HalfOpenTimeout: 30 * time.Second, DeleteRekeyedDelay: 5 * time.Second,
 		FragmentSize: 1280, MakeBeforeBreak: true, MaxIKEv1Exchanges: 3,
+		EAP: EAPSettings{
+			Preferred: []eap.Type{eap.TypeTLS, eap.TypeTTLS, eap.TypePEAP, eap.TypeMSCHAPv2}, TTLS: eap.TypeMSCHAPv2, PEAP: eap.TypeMSCHAPv2,
+		},
 	}
 }
 

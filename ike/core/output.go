@@ -8,6 +8,7 @@ import (
 	"github.com/goswan/goswan/crypto/suite"
 	"github.com/goswan/goswan/esp"
 	"github.com/goswan/goswan/ike/auth"
+	"github.com/goswan/goswan/ike/eap"
 	"github.com/goswan/goswan/ike/header"
 )
 
@@ -101,10 +102,16 @@ type Failed struct{ Reason *Reason }
 type Closed struct{ Reason *Reason }
 
 // Ask asks the driver for something that takes time; the answer comes as Answer with the same ID. A question is an auth.Fetch,
-// whose answer is []byte.
+// whose answer is []byte, or an EAPQuestion, whose answer is an eap.Answer.
 type Ask struct {
 	ID       uint64
 	Question any
+}
+
+// EAPQuestion is a packet of a peer for an authentication server (RFC 3579).
+type EAPQuestion struct {
+	eap.Question
+	IKE IKEStatus // the IKE SA that is to come up
 }
 
 // Learned is what a machine found out about the revocation of certificates, and others may use: Environment.Evidence has it

@@ -8,6 +8,7 @@ import (
 	"github.com/goswan/goswan/esp"
 	"github.com/goswan/goswan/esp/spd"
 	"github.com/goswan/goswan/ike/auth"
+	"github.com/goswan/goswan/ike/eap"
 	"github.com/goswan/goswan/ike/header"
 )
 
@@ -34,6 +35,7 @@ type IKEStatus struct {
 	Local, Remote netip.AddrPort
 	LocalID       auth.Identity
 	RemoteID      auth.Identity
+	RemoteEAPID   string // whom EAP proved the peer to be, "" without EAP
 	SPIi, SPIr    header.SPI
 	NATLocal      bool // a NAT in front of us, as NAT_DETECTION told
 	NATRemote     bool
@@ -42,6 +44,7 @@ type IKEStatus struct {
 	// Assigned is what the peer gave to us; RemoteVIPs are the virtual addresses that we gave to the peer.
 	Assigned    Assignment
 	RemoteVIPs  []netip.Addr
+	RADIUS      *eap.Grant // what an authentication server allows the peer; nil without one
 	Established time.Time
 	RekeyAt     time.Time // zero: never
 	ReauthAt    time.Time
