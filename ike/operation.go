@@ -127,7 +127,7 @@ func (e *Endpoint) replaceOlder(l *lineage, up core.Established) {
 	if up.IKE.Initiator || unique == core.UniqueNever || (unique == core.UniqueNo && !up.InitialContact) {
 		return
 	}
-	for _, other := range findAll(&e.tables, e.tables.byEnds, identities{up.IKE.LocalID, up.IKE.RemoteID}) {
+	for _, other := range findAll(&e.tables, e.tables.byEnds, identities{up.IKE.LocalID, up.IKE.Peer()}) {
 		if other == l || !other.active() {
 			continue
 		}

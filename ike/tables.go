@@ -108,7 +108,7 @@ func (t *tables) established(l *lineage, up core.IKEStatus) {
 	defer t.mu.Unlock()
 	t.join(l, up.Conn)
 	t.byEnds.remove(l.entries.ends, l)
-	l.entries.ends = identities{up.LocalID, up.RemoteID}
+	l.entries.ends = identities{up.LocalID, up.Peer()}
 	t.byEnds.add(l.entries.ends, l)
 }
 

@@ -130,6 +130,15 @@ func FromAddr(a netip.Addr) Identity {
 	return Identity{t, string(a.AsSlice())}
 }
 
+// FromUser is the identity that a user's name in EAP is: one of the types that a text can be, else a key ID with its octets.
+func FromUser(name string) Identity {
+	id, err := ParseIdentity(name)
+	if err != nil || id.IsAny() {
+		return Identity{Type: IDKeyID, Data: name}
+	}
+	return id
+}
+
 // FromWire checks an identity as a peer sent it (RFC 7296 §3.5).
 func FromWire(t IDType, data []byte) (Identity, error) {
 	want := map[IDType]int{IDIPv4Addr: 4, IDIPv6Addr: 16}

@@ -53,6 +53,14 @@ type IKEStatus struct {
 	Config      *Connection // nil while a responder does not know it yet
 }
 
+// Peer is who the peer is: whom EAP proved it to be, or its IKE identity.
+func (s IKEStatus) Peer() auth.Identity {
+	if s.RemoteEAPID != "" {
+		return auth.FromUser(s.RemoteEAPID)
+	}
+	return s.RemoteID
+}
+
 // ChildState is the state of a Child SA, with strongSwan's names.
 type ChildState string
 

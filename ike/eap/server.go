@@ -37,8 +37,9 @@ type serverTurn struct {
 type ServerConfig struct {
 	// Identity is who the peer says it is, when that is known beforehand; otherwise the peer is asked.
 	Identity string
-	// Methods are offered in this order; a Nak chooses among them.
-	Methods []ServerMethod
+	// Methods are offered in this order; a Nak chooses among them, in this order too or, with PreferPeer, in the peer's.
+	Methods    []ServerMethod
+	PreferPeer bool
 	// Rand is where random octets come from.
 	Rand io.Reader
 	// MaxRounds is how many packets are taken before the conversation fails; 0 is DefaultRounds.
@@ -135,7 +136,7 @@ func (s *Server) identified(packet Packet) Step {
 	return s.begin(s.untried[0])
 }
 
-// nak goes on with the first of our methods that the peer would rather have: our order counts.
+// nak goes on with the first of our methods that the peer would rather have.
 func (s *Server) nak(packet Packet) Step {
 	if s.answered {
 		return s.discard(reasonf(BadPacket, s.doing(), "a Nak in the midst of the method"))
@@ -144,16 +145,29 @@ func (s *Server) nak(packet Packet) Step {
 	if err != nil {
 		return s.discard(reasonf(BadPacket, s.doing(), "%v", err))
 	}
-	for _, method := range s.untried {
-		if slices.Contains(desired, method.Type()) {
-			s.machine.wipe()
-			s.identifier++
-			return s.begin(method)
-		}
+	if method := s.desired(desired); method != nil {
+		s.machine.wipe()
+		s.identifier++
+		return s.begin(method)
 	}
 	reason := reasonf(NoMethod, 0, "the peer wants none of the methods that are left")
 	reason.Offered, reason.Acceptable = list(desired), list(types(s.config.Methods))
 	return s.fail(reason)
+}
+
+// desired is the method to go on with, nil when there is none.
+func (s *Server) desired(types []Type) (best ServerMethod) {
+	rank := len(types)
+	for _, method := range s.untried {
+		i := slices.Index(types, method.Type())
+		if i < 0 || i >= rank {
+			continue
+		}
+		if best, rank = method, i; !s.config.PreferPeer {
+			return best
+		}
+	}
+	return best
 }
 
 func types(methods []ServerMethod) (all []Type) {

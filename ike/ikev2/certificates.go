@@ -67,15 +67,16 @@ func (m *Machine) requests(conns ...*core.Connection) (payloads []wire.Payload) 
 	var cas []*auth.Certificate
 	raw := false
 	for _, c := range conns {
-		want := c.Remote[0]
-		if c.NoCertReq || !want.Method.Signs() {
-			continue
-		}
-		raw = raw || len(want.PublicKeys) > 0
-		if len(want.CACerts) > 0 {
-			cas = append(cas, want.CACerts...)
-		} else {
-			cas = append(cas, m.env.Catalog().Proofs().Trust.Certificates()...)
+		for _, want := range c.Remote {
+			if c.NoCertReq || !want.Method.Signs() {
+				continue
+			}
+			raw = raw || len(want.PublicKeys) > 0
+			if len(want.CACerts) > 0 {
+				cas = append(cas, want.CACerts...)
+			} else {
+				cas = append(cas, m.env.Catalog().Proofs().Trust.Certificates()...)
+			}
 		}
 	}
 	if cas = distinct(cas); len(cas) > 0 {
@@ -160,16 +161,17 @@ func hashAlgorithms(conns ...*core.Connection) wire.Payload {
 	var common, all []uint16
 	first := true
 	for _, c := range conns {
-		want := c.Remote[0]
-		if !want.Method.Signs() {
-			continue
-		}
-		hashes := want.Constraints.Hashes()
-		all = append(all, hashes...)
-		if first {
-			common, first = slices.Clone(hashes), false
-		} else {
-			common = slices.DeleteFunc(common, func(h uint16) bool { return !slices.Contains(hashes, h) })
+		for _, want := range c.Remote {
+			if !want.Method.Signs() {
+				continue
+			}
+			hashes := want.Constraints.Hashes()
+			all = append(all, hashes...)
+			if first {
+				common, first = slices.Clone(hashes), false
+			} else {
+				common = slices.DeleteFunc(common, func(h uint16) bool { return !slices.Contains(hashes, h) })
+			}
 		}
 	}
 	if len(common) == 0 {
@@ -186,9 +188,8 @@ func hashAlgorithms(conns ...*core.Connection) wire.Payload {
 	return wire.NewHashAlgorithms(list...)
 }
 
-// requirement is what a connection demands of a signature of the peer.
-func requirement(conn *core.Connection) *auth.Requirement {
-	want := conn.Remote[0]
+// requirement is what a connection demands of a signature of the peer in a round.
+func requirement(conn *core.Connection, want core.Auth) *auth.Requirement {
 	return &auth.Requirement{
 		Conn: conn.Name, ID: want.ID, IDSource: want.IDSource.String(), Certs: want.Certs, PublicKeys: want.PublicKeys,
 		CACerts: want.CACerts, CAID: want.CAID, Policies: want.Policies, Constraints: want.Constraints, Revocation: want.Revocation,

@@ -222,7 +222,7 @@ func (m *Machine) answerConfiguration(sa *ikeSA, req *request) ([]wire.Payload, 
 		// "where CP(CFG_REQUEST) was expected but not received, and so is a conflict with locally configured policy"
 		// RFC 7296 §3.10.1
 		m.logf("IKE", 1, "expected a virtual IP request, sending FAILED_CP_REQUIRED")
-		r := sa.reason(core.FailedCPRequired, 2, "IKE_AUTH", req.msg.MessageID, fmt.Sprintf("the peer %q asks for no virtual address", sa.remoteID))
+		r := sa.reason(core.FailedCPRequired, 2, "IKE_AUTH", req.msg.MessageID, fmt.Sprintf("the peer %q asks for no virtual address", sa.peer()))
 		r.Fix = fmt.Sprintf("let the peer ask (`vips = 0.0.0.0`), or remove `pools` from connection %s%s", quoted(m.conn.Name), at(m.conn.Source))
 		return nil, m.refuse(wire.FailedCPRequired, r)
 	}
@@ -261,15 +261,15 @@ func (m *Machine) lease(sa *ikeSA, req *request, asked []netip.Addr) (failed err
 	for _, addr := range asked {
 		m.logf("IKE", 1, "peer requested virtual IP %s", anyText(addr))
 		got, err := m.leaseOne(core.LeaseRequest{
-			Pools: m.conn.Pools, Peer: sa.remoteID, Requested: addr, Remote: sa.remote.Addr().Unmap(), Except: m.virtual.remote(),
+			Pools: m.conn.Pools, Peer: sa.peer(), Granted: sa.granted(), Requested: addr, Remote: sa.remote.Addr().Unmap(), Except: m.virtual.remote(),
 			Takeover: m.conn.Unique == core.UniqueReplace || contact && m.conn.Unique != core.UniqueNever,
 		})
 		if err != nil {
-			m.logf("IKE", 1, "no virtual IP found for %s requested by '%s': %v", anyText(addr), sa.remoteID, err)
+			m.logf("IKE", 1, "no virtual IP found for %s requested by '%s': %v", anyText(addr), sa.peer(), err)
 			failed = err
 			continue
 		}
-		m.logf("IKE", 1, "assigning virtual IP %s to peer '%s'", got.Addr, sa.remoteID)
+		m.logf("IKE", 1, "assigning virtual IP %s to peer '%s'", got.Addr, sa.peer())
 		m.virtual.leases = append(m.virtual.leases, got)
 	}
 	if len(m.virtual.leases) > 0 {
@@ -319,7 +319,7 @@ func (m *Machine) configurationReply() *wire.CP {
 // noAddress tells why a peer gets no virtual address.
 func (sa *ikeSA) noAddress(msg *wire.Message, err error) *core.Reason {
 	conn := sa.m.conn
-	r := sa.reason(core.InternalAddress, 2, "IKE_AUTH", msg.MessageID, fmt.Sprintf("no virtual address for the peer %q: %v", sa.remoteID, err))
+	r := sa.reason(core.InternalAddress, 2, "IKE_AUTH", msg.MessageID, fmt.Sprintf("no virtual address for the peer %q: %v", sa.peer(), err))
 	r.Fix = fmt.Sprintf("enlarge `addrs` of a pool or add one to `pools` of connection %s%s", quoted(conn.Name), at(conn.Source))
 	if len(conn.Pools) == 0 {
 		r.Fix = fmt.Sprintf("add `pools` to connection %s%s, or let the peer ask for no virtual address", quoted(conn.Name), at(conn.Source))

@@ -109,9 +109,9 @@ const maxTried = 8
 
 // fitting are the candidates that a peer may mean by what IKE_AUTH tells: the identities, the kind of its proof, and the proposal
 // that IKE_SA_INIT chose. The closest identities go first, in the order of the candidates among equals. Only a signature is
-// judged by more than one: connections differ in what certificates they take. One that takes no such proof is there if it is the
-// only one, to tell why not.
-func fitting(candidates []*core.Connection, chosen suite.Proposal, c *claim, asked auth.Identity) []*core.Connection {
+// judged by more than one: connections differ in what certificates they take, and so do those that EAP is for in what users they
+// take. One that takes no such proof, or not as many rounds, is there if it is the only one, to tell why not.
+func fitting(candidates []*core.Connection, chosen suite.Proposal, c *claim, asked auth.Identity, several bool) []*core.Connection {
 	type ranked struct {
 		conn  *core.Connection
 		match auth.Match
@@ -132,18 +132,23 @@ func fitting(candidates []*core.Connection, chosen suite.Proposal, c *claim, ask
 	slices.SortStableFunc(all, func(a, b ranked) int { return cmp.Compare(b.match, a.match) })
 	var conns []*core.Connection
 	for _, r := range all {
-		if r.conn.Remote[0].Method.Takes(c.method()) && len(conns) < maxTried {
+		// How many rounds there are behind EAP, only EAP's AUTH will tell.
+		rounds := c.method() == core.AuthEAP || several == (len(r.conn.Remote) > 1)
+		if r.conn.Remote[0].Method.Takes(c.method()) && rounds && len(conns) < maxTried {
 			conns = append(conns, r.conn)
 		}
 	}
 	switch {
 	case len(conns) == 0 && len(all) > 0:
 		return []*core.Connection{all[0].conn}
-	case len(conns) > 0 && !c.signs():
+	case len(conns) > 0 && c.method() == core.AuthPSK:
 		return conns[:1]
 	}
 	return conns
 }
+
+// severalRounds tells whether a connection has more than one authentication round on a side.
+func severalRounds(c *core.Connection) bool { return len(c.Local) > 1 || len(c.Remote) > 1 }
 
 // describe lists connections by what they would match, for a reason.
 func describe(conns []*core.Connection) string {

@@ -98,10 +98,10 @@ func TestProposalOfTheConnection(t *testing.T) {
 
 // TestUnusableAuthentication is a connection that says how to authenticate in a way that this machine cannot.
 func TestUnusableAuthentication(t *testing.T) {
-	tc := newTest(t, sim.Faults{}, func(l, _ *core.Catalog) { l.Connections[0].Local[0].Method = "eap" })
+	tc := newTest(t, sim.Faults{}, func(l, _ *core.Catalog) { l.Connections[0].Local[0].Method = "xauth" })
 	op := tc.left.Initiate("site", "net", rightAddr)
 	tc.w.Run(time.Second)
-	tc.says("left", tc.done(tc.left, op).Error(), `phase 1 IKE_AUTH: CONFIGURATION: authentication by "eap" in round 0 is not possible; use one round with `+"`auth = psk` or `auth = pubkey`")
+	tc.says("left", tc.done(tc.left, op).Error(), `phase 1 IKE_AUTH: CONFIGURATION: authentication by "xauth" in round 0 is not possible; write `+"`auth = psk` or `auth = pubkey`")
 	tc.w.Run(time.Minute)
 	tc.end()
 

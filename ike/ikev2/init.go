@@ -293,6 +293,7 @@ type rekeying struct {
 // readOpening takes what both sides tell in IKE_SA_INIT besides the keys.
 func (sa *ikeSA) readOpening(msg *wire.Message, d core.Datagram) {
 	sa.detect(msg, d)
+	sa.opened.multiple = msg.Notify(wire.MultipleAuthSupported) != nil
 	if n := msg.Notify(wire.SignatureHashAlgorithms); n != nil {
 		sa.opened.hashes = []uint16{}
 		list, _ := n.HashAlgorithms()

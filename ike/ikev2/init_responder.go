@@ -2,6 +2,7 @@ package ikev2
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/goswan/goswan/crypto/suite"
 	"github.com/goswan/goswan/ike/core"
@@ -142,6 +143,9 @@ func (sa *ikeSA) answerOpening(msg *wire.Message, conn *core.Connection, chosen 
 	}
 	if conn.Childless != core.ChildlessNever {
 		payloads = append(payloads, &wire.Notify{NotifyType: wire.ChildlessIKEv2Supported})
+	}
+	if slices.ContainsFunc(sa.opened.candidates, severalRounds) {
+		payloads = append(payloads, &wire.Notify{NotifyType: wire.MultipleAuthSupported})
 	}
 	reply := sa.message(header.IKESAInit, 0, true, payloads)
 	octets := reply.AppendTo(nil)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/ike/eap"
 	"github.com/goswan/goswan/ike/ikev2/wire"
 )
 
@@ -17,14 +18,20 @@ type claim struct {
 	proof *wire.AUTH
 	shown auth.Presented
 	msgID uint32
+	round int // of the connection's
 }
+
+// wanted is what the connection demands in the claim's round.
+func (c *claim) wanted(conn *core.Connection) core.Auth { return conn.Remote[c.round] }
 
 // signs tells whether the proof is a signature, and not made with a pre-shared key or none.
 func (c *claim) signs() bool { return c.method() == core.AuthPubkey }
 
-// method is the proof's kind; "" when there is none, or one that nobody here can verify.
+// method is the proof's kind; "" for one that nobody here can verify. Without any the peer asks for EAP (RFC 7296 §2.16).
 func (c *claim) method() core.AuthMethod {
 	switch c.proof.Method {
+	case 0:
+		return core.AuthEAP
 	case wire.AuthSharedKeyMIC:
 		return core.AuthPSK
 	case wire.AuthRSASignature, wire.AuthECDSA256, wire.AuthECDSA384, wire.AuthECDSA521, wire.AuthDigitalSignature:
@@ -66,37 +73,45 @@ var errLate = errors.New("ikev2: no answers in time")
 // verify judges a peer's claim by what a connection demands and calls then, at once or when what has to be asked for is there; a
 // nil reason accepts it. x is our exchange that has the claim in its response.
 func (m *Machine) verify(sa *ikeSA, conn *core.Connection, c *claim, x exchange, then func(*core.Reason)) {
-	want := conn.Remote[0]
+	want := c.wanted(conn)
 	sa.remoteID = c.id
 	switch method := c.method(); {
 	case sa.unsupported(conn) != nil:
 		m.spend(sa, c)
 		then(sa.unsupported(conn))
-	case c.proof.Method == 0:
+	case method == core.AuthEAP && want.Method != core.AuthEAP:
 		m.spend(sa, c)
-		then(sa.wantsEAP(conn, c.msgID))
+		then(sa.wantsEAP(conn, c))
 	case method == "" || !want.Method.Takes(method):
 		m.spend(sa, c)
-		then(sa.wrongMethod(conn, c.proof.Method, c.msgID))
+		then(sa.wrongMethod(conn, c))
+	case method == core.AuthEAP && c.id.Matches(want.ID) == auth.MatchNone:
+		then(sa.wrongIdentity(conn, c))
+	case method == core.AuthEAP:
+		then(nil) // nothing is proved yet
 	case method == core.AuthPSK:
 		then(m.verifySecret(sa, conn, c))
 	default:
-		trial := m.try(sa, requirement(conn), c)
+		trial := m.try(sa, requirement(conn, want), c)
 		m.await(sa, &judging{trial: trial, x: x, then: func(v *auth.Verdict, err error) { then(m.judged(sa, conn, c, v, err)) }})
 	}
 }
 
-// try begins the trial of a signature.
-func (m *Machine) try(sa *ikeSA, req *auth.Requirement, c *claim) *auth.Trial {
-	proofs := m.env.Catalog().Proofs()
-	known := auth.Evidence{CRLs: slices.Clip(proofs.CRLs)}
+// evidence is what is known about the revocation of certificates.
+func (m *Machine) evidence() auth.Evidence {
+	known := auth.Evidence{CRLs: slices.Clip(m.env.Catalog().Proofs().CRLs)}
 	if m.env.Evidence != nil {
 		more := m.env.Evidence(m.now)
 		known.CRLs, known.Answers = append(known.CRLs, more.CRLs...), more.Answers
 	}
+	return known
+}
+
+// try begins the trial of a signature.
+func (m *Machine) try(sa *ikeSA, req *auth.Requirement, c *claim) *auth.Trial {
 	octets := auth.SignedOctets(sa.keys.prf, sa.opened.remoteMessage, sa.ourNonce(), sa.peerP(), c.body)
 	proof := &auth.Proof{Method: uint8(c.proof.Method), Data: c.proof.Data, Octets: octets}
-	return proofs.Trust.Try(m.now, m.env.Rand, req, c.shown, c.id, proof, known)
+	return m.env.Catalog().Proofs().Trust.Try(m.now, m.env.Rand, req, c.shown, c.id, proof, m.evidence())
 }
 
 // spend does the work of a verification and forgets the outcome: whether an identity is known does not show in time.
@@ -110,10 +125,9 @@ func (m *Machine) spend(sa *ikeSA, c *claim) {
 
 // verifySecret judges a claim that was made with a pre-shared key.
 func (m *Machine) verifySecret(sa *ikeSA, conn *core.Connection, c *claim) *core.Reason {
-	want := conn.Remote[0]
-	if c.id.Matches(want.ID) == auth.MatchNone {
+	if c.id.Matches(c.wanted(conn).ID) == auth.MatchNone {
 		m.spend(sa, c)
-		return sa.wrongIdentity(conn, c.id, c.msgID)
+		return sa.wrongIdentity(conn, c)
 	}
 	secrets := sharedKeys(m.env.Catalog(), sa.localID, c.id)
 	if len(secrets) == 0 {
@@ -173,6 +187,10 @@ func (m *Machine) await(sa *ikeSA, j *judging) {
 // answered brings an answer of the driver to the trial that asked. What nobody waits for any more is ignored.
 func (m *Machine) answered(a core.Answer) {
 	for _, sa := range m.sas() {
+		if sa.asks() && sa.opened.applicant.talk.question == a.ID {
+			m.answeredEAP(sa, a)
+			return
+		}
 		j := sa.judging
 		if j == nil {
 			continue
@@ -194,6 +212,9 @@ func (m *Machine) answered(a core.Answer) {
 		m.await(sa, j)
 		return
 	}
+	if late, ok := a.Value.(eap.Answer); ok {
+		late.MSK.Wipe()
+	}
 }
 
 // late ends the waiting: what is not known by now will not be.
@@ -211,8 +232,15 @@ func (m *Machine) late(sa *ikeSA) {
 // judged is the end of a trial.
 func (m *Machine) judged(sa *ikeSA, conn *core.Connection, c *claim, v *auth.Verdict, err error) *core.Reason {
 	if err != nil {
-		return sa.refusedProof(conn, err, c.msgID)
+		return sa.refusedClaim(conn, c.wanted(conn), err, c.msgID)
 	}
+	m.tellVerdict(v)
+	m.logf("IKE", 1, "authentication of '%s' with %s successful", c.id, v.Scheme)
+	return nil
+}
+
+// tellVerdict logs what a certificate was accepted by.
+func (m *Machine) tellVerdict(v *auth.Verdict) {
 	for i, cert := range v.Chain {
 		what := "certificate"
 		switch {
@@ -229,6 +257,4 @@ func (m *Machine) judged(sa *ikeSA, conn *core.Connection, c *claim, v *auth.Ver
 	for _, warning := range v.Warnings {
 		m.logf("CFG", 1, "%s", warning)
 	}
-	m.logf("IKE", 1, "authentication of '%s' with %s successful", c.id, v.Scheme)
-	return nil
 }

@@ -53,16 +53,37 @@ func (sa *ikeSA) keepReauthentication(old *ikeSA) {
 	}
 }
 
-// reauthenticationDue asks the driver for a new IKE SA. A peer that we gave a virtual address can only be waited for: it has
-// to ask for it. It has until the hard lifetime, or none if there is no such.
+// reauthenticationDue asks the driver for a new IKE SA. A peer that we gave a virtual address, or that proves itself by EAP, can
+// only be waited for: it has to begin. It has until the hard lifetime, or none if there is no such.
 func (m *Machine) reauthenticationDue(sa *ikeSA) {
 	sa.times.reauthAt = zero
-	if m.initiates() || len(m.virtual.leases) == 0 {
+	if m.initiates() || len(m.virtual.leases) == 0 && sa.eapID == "" {
 		m.emit(core.ReauthDue{IKE: m.ikeStatus(sa)})
 		return
 	}
 	m.logf("IKE", 1, "initiator did not reauthenticate as requested")
 	if sa.times.expireAt.IsZero() {
 		m.deleteIKE(nil, sa.reason(core.Expired, 1, "", 0, "the initiator did not reauthenticate in time"))
+	}
+}
+
+// limitSession ends the IKE SA when an authentication server says so (Session-Timeout, RFC 2865 §5.27); the initiator is told,
+// and can reauthenticate before.
+func (m *Machine) limitSession(sa *ikeSA) {
+	if sa.grant == nil || sa.grant.SessionTimeout <= 0 {
+		return
+	}
+	sa.sessionEnd = m.now.Add(sa.grant.SessionTimeout)
+	if at := sa.sessionEnd.Add(-sa.grant.SessionTimeout / 10); sa.times.reauthAt.IsZero() || at.Before(sa.times.reauthAt) {
+		sa.times.reauthAt = at
+	}
+	sa.keepSessionEnd(sa)
+}
+
+// keepSessionEnd keeps the end of the session over a rekeying.
+func (sa *ikeSA) keepSessionEnd(old *ikeSA) {
+	sa.sessionEnd = old.sessionEnd
+	if end := sa.sessionEnd; !end.IsZero() && (sa.times.expireAt.IsZero() || end.Before(sa.times.expireAt)) {
+		sa.times.expireAt = end
 	}
 }

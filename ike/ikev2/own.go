@@ -19,14 +19,17 @@ type own struct {
 	use        sig.Use
 }
 
-// introduce finds who we are to a peer and what proves it. The peer may have asked for one of our identities (%any if not). The
-// identity is there even if nothing proves it.
-func (sa *ikeSA) introduce(conn *core.Connection, asked, remote auth.Identity, id uint32) (own, *core.Reason) {
-	mine := conn.Local[0]
+// introduce finds who we are to a peer in a round and what proves it; nothing does where it is EAP's matter. The peer may have
+// asked for one of our identities (%any if not). The identity is there even if nothing proves it.
+func (sa *ikeSA) introduce(conn *core.Connection, round int, asked, remote auth.Identity, id uint32) (own, *core.Reason) {
+	mine := conn.Local[round]
 	if mine.Method.Signs() {
-		return sa.withCredential(conn, asked, id)
+		return sa.withCredential(conn, mine, asked, id)
 	}
 	o := own{id: sa.nameOr(mine.ID, asked)}
+	if mine.Method == core.AuthEAP {
+		return o, nil
+	}
 	keys := sharedKeys(sa.m.env.Catalog(), o.id, remote)
 	if len(keys) == 0 {
 		return o, sa.noSecret(conn, "IKE_AUTH", id, o.id, remote)
@@ -48,8 +51,7 @@ func (sa *ikeSA) nameOr(id, asked auth.Identity) auth.Identity {
 
 // withCredential chooses among our credentials. Without a configured identity the one that the peer asks for is tried first, and
 // then any, whose subject is who we are.
-func (sa *ikeSA) withCredential(conn *core.Connection, wished auth.Identity, id uint32) (own, *core.Reason) {
-	mine := conn.Local[0]
+func (sa *ikeSA) withCredential(conn *core.Connection, mine core.Auth, wished auth.Identity, id uint32) (own, *core.Reason) {
 	list := ownCredentials(sa.m.env.Catalog().Proofs().Own, mine)
 	choose := func(id auth.Identity) (*auth.Credential, sig.Use, error) {
 		return auth.Choose(list, id, sa.opened.asked.authorities, mine.Constraints, sa.opened.hashes)
@@ -65,7 +67,7 @@ func (sa *ikeSA) withCredential(conn *core.Connection, wished auth.Identity, id 
 	}
 	if err != nil {
 		o := own{id: sa.nameOr(mine.ID, wished)}
-		return o, sa.noCredential(conn, o.id, err, id)
+		return o, sa.noCredential(conn, mine, o.id, err, id)
 	}
 	if !sendable(wanted) {
 		wanted = sa.nameOr(credential.ID(), auth.Identity{})

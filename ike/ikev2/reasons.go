@@ -73,6 +73,10 @@ func (sa *ikeSA) refusedBy(n *wire.Notify, phase int, msg *wire.Message) *core.R
 			r.Fix = fmt.Sprintf("compare the identities%s with the peer's, and let it trust the CA of our certificate; its log says why", at(conn.Local[0].IDSource))
 			return r
 		}
+		if conn.Local[0].Method == core.AuthEAP {
+			r.Fix = fmt.Sprintf("compare the identities%s with the peer's; its log says why", at(conn.Local[0].IDSource))
+			return r
+		}
 		r.Fix = fmt.Sprintf("compare the identities%s and the secret %s with the peer's", at(conn.Local[0].IDSource),
 			tell(sharedKeys(sa.m.env.Catalog(), sa.localID, conn.Remote[0].ID)))
 	}
@@ -176,23 +180,28 @@ func (sa *ikeSA) noSecret(conn *core.Connection, exchange string, id uint32, loc
 }
 
 // noCredential tells that we have nothing to sign with.
-func (sa *ikeSA) noCredential(conn *core.Connection, local auth.Identity, err error, id uint32) *core.Reason {
-	r := sa.reason(core.NoSecret, 1, "IKE_AUTH", id, fmt.Sprintf("no signature for %q (myself)%s: %v", local, at(conn.Local[0].Source), err))
+func (sa *ikeSA) noCredential(conn *core.Connection, mine core.Auth, local auth.Identity, err error, id uint32) *core.Reason {
+	r := sa.reason(core.NoSecret, 1, "IKE_AUTH", id, fmt.Sprintf("no signature for %q (myself)%s: %v", local, at(mine.Source), err))
 	r.Conn = conn.Name
 	return r
 }
 
-// refusedProof is the reason that the refusal of a peer's signature or certificates is. The connection is nil when there is none
-// yet.
+// refusedProof is the reason that the refusal of a peer's certificates is when they cannot be read.
 func (sa *ikeSA) refusedProof(conn *core.Connection, err error, id uint32) *core.Reason {
+	return sa.refusedClaim(conn, core.Auth{}, err, id)
+}
+
+// refusedClaim is the reason that the refusal of a peer's signature or certificates is. The connection is nil when there is none
+// yet.
+func (sa *ikeSA) refusedClaim(conn *core.Connection, want core.Auth, err error, id uint32) *core.Reason {
 	text := err.Error()
 	for _, prefix := range []string{"sig: ", "auth: "} {
 		text = strings.TrimPrefix(text, prefix)
 	}
 	r := sa.reason(core.AuthenticationFailed, 1, "IKE_AUTH", id, text)
-	where := ""
+	where := at(want.Source)
 	if conn != nil {
-		r.Conn, where = conn.Name, at(conn.Remote[0].Source)
+		r.Conn = conn.Name
 	}
 	var refusal *auth.Refusal
 	if !errors.As(err, &refusal) {
@@ -210,29 +219,29 @@ func (sa *ikeSA) refusedProof(conn *core.Connection, err error, id uint32) *core
 	return r
 }
 
-func (sa *ikeSA) wrongIdentity(conn *core.Connection, got auth.Identity, id uint32) *core.Reason {
-	want := conn.Remote[0]
-	r := sa.reason(core.AuthenticationFailed, 1, "IKE_AUTH", id, fmt.Sprintf("the peer says it is %q, connection %s requires %q", got, quoted(conn.Name), want.ID))
+func (sa *ikeSA) wrongIdentity(conn *core.Connection, c *claim) *core.Reason {
+	want, got := c.wanted(conn), c.id
+	r := sa.reason(core.AuthenticationFailed, 1, "IKE_AUTH", c.msgID, fmt.Sprintf("the peer says it is %q, connection %s requires %q", got, quoted(conn.Name), want.ID))
 	r.Offered, r.Acceptable = got.String(), want.ID.String()
 	r.Fix = fmt.Sprintf("set `id` of `remote`%s to %q, or the peer's own identity to %q", at(want.IDSource), got, want.ID)
 	return r
 }
 
 // words are the methods in words.
-var words = map[core.AuthMethod]string{core.AuthPSK: "a pre-shared key", core.AuthPubkey: "a signature", core.AuthAny: "a signature or a pre-shared key"}
+var words = map[core.AuthMethod]string{core.AuthPSK: "a pre-shared key", core.AuthPubkey: "a signature", core.AuthAny: "a signature or a pre-shared key", core.AuthEAP: "EAP"}
 
-func (sa *ikeSA) wrongMethod(conn *core.Connection, method wire.AuthMethod, id uint32) *core.Reason {
-	want := conn.Remote[0]
-	r := sa.reason(core.AuthenticationFailed, 1, "IKE_AUTH", id, fmt.Sprintf("the peer authenticates by %s, connection %s requires %s", method, quoted(conn.Name), words[want.Method]))
+func (sa *ikeSA) wrongMethod(conn *core.Connection, c *claim) *core.Reason {
+	want := c.wanted(conn)
+	r := sa.reason(core.AuthenticationFailed, 1, "IKE_AUTH", c.msgID, fmt.Sprintf("the peer authenticates by %s, connection %s requires %s", c.proof.Method, quoted(conn.Name), words[want.Method]))
 	r.Conn = conn.Name
 	r.Fix = fmt.Sprintf("let the peer use %s; `auth = %s` is required", words[want.Method], want.Method) + at(want.Source)
 	return r
 }
 
 // wantsEAP tells of an initiator without an AUTH payload, which is how it asks for EAP (RFC 7296 §2.16).
-func (sa *ikeSA) wantsEAP(conn *core.Connection, id uint32) *core.Reason {
-	r := sa.wrongMethod(conn, 0, id)
-	r.Text = fmt.Sprintf("the peer %q wants to authenticate by EAP, connection %s requires %s", sa.remoteID, quoted(conn.Name), words[conn.Remote[0].Method])
+func (sa *ikeSA) wantsEAP(conn *core.Connection, c *claim) *core.Reason {
+	r := sa.wrongMethod(conn, c)
+	r.Text = fmt.Sprintf("the peer %q wants to authenticate by EAP, connection %s requires %s", sa.remoteID, quoted(conn.Name), words[c.wanted(conn).Method])
 	return r
 }
 
@@ -245,16 +254,30 @@ func (sa *ikeSA) wrongProof(conn *core.Connection, tried []*core.Secret, id uint
 	return r
 }
 
-// unsupported tells of a connection whose authentication this machine cannot do; nil if it can.
+// unsupported tells of a connection whose authentication this machine cannot do; nil if it can. EAP proves the initiator; a
+// responder can rely on the same EAP instead of a round of its own, which is then its only one (RFC 5998).
 func (sa *ikeSA) unsupported(conn *core.Connection) *core.Reason {
-	for _, side := range [][]core.Auth{conn.Local, conn.Remote} {
-		for i, a := range side {
-			if words[a.Method] != "" && i == 0 {
+	ours, theirs := conn.Local, conn.Remote
+	if !sa.initiator {
+		ours, theirs = theirs, ours
+	}
+	for i, side := range [][]core.Auth{ours, theirs} {
+		for _, a := range side {
+			text := ""
+			switch {
+			case words[a.Method] == "":
+				text = fmt.Sprintf("authentication by %q in round %d is not possible", a.Method, a.Round)
+			case i == 1 && a.Method == core.AuthEAP && len(side) > 1:
+				text = "a responder that proves itself by EAP can have no other round"
+			case i == 1 && a.Method == core.AuthEAP && !slices.ContainsFunc(ours, func(o core.Auth) bool { return o.Method == core.AuthEAP }):
+				text = "a responder can prove itself by EAP only to an initiator that uses EAP"
+			}
+			if text == "" {
 				continue
 			}
-			r := sa.reason(core.BadConfig, 1, "IKE_AUTH", 1, fmt.Sprintf("authentication by %q in round %d is not possible", a.Method, a.Round))
+			r := sa.reason(core.BadConfig, 1, "IKE_AUTH", 1, text)
 			r.Conn = conn.Name
-			r.Fix = "use one round with `auth = psk` or `auth = pubkey`" + at(a.Source)
+			r.Fix = "write `auth = psk` or `auth = pubkey`" + at(a.Source)
 			return r
 		}
 	}

@@ -134,7 +134,7 @@ func (m *Machine) receiveRequest(sa *ikeSA, h header.Header, d core.Datagram) {
 		m.repeatedRequest(sa, d)
 		return
 	}
-	if sa.judging != nil {
+	if sa.judging != nil || sa.asks() {
 		// The window is one: there can be no next request before the response to the one that is being judged.
 		m.logf("IKE", 1, "received %s while the one before is being judged, ignored", h)
 		return

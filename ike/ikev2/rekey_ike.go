@@ -159,6 +159,7 @@ func (sa *ikeSA) inherit(old *ikeSA, set suite.Set, shared secret.Bytes, ni, nr 
 	sa.set, sa.nat = set, old.nat
 	sa.local, sa.remote = old.local, old.remote
 	sa.localID, sa.remoteID = old.localID, old.remoteID
+	sa.eapID, sa.grant = old.eapID, old.grant
 	sa.fragments = old.fragments
 	sa.lastIn, sa.lastOut = sa.m.now, old.lastOut
 	sa.state = core.IKEEstablished
@@ -169,6 +170,7 @@ func (sa *ikeSA) inherit(old *ikeSA, set suite.Set, shared secret.Bytes, ni, nr 
 func (m *Machine) adopt(old, next *ikeSA) {
 	m.schedule(next)
 	next.keepReauthentication(old)
+	next.keepSessionEnd(old)
 	m.unlink(next)
 	m.retire(old, core.IKERekeyedOld)
 	m.current = next

@@ -27,8 +27,8 @@ var alive = []core.IKEState{core.IKEEstablished, core.IKERekeying}
 // rows is searched in order. IKE_SA_INIT, in the clear, is init.go's.
 var rows = []row{{
 	exchange: header.IKEAuth, name: "IKE_AUTH", states: []core.IKEState{core.IKEConnecting},
-	required: []wire.PayloadType{wire.TypeIDi},
-	optional: []wire.PayloadType{wire.TypeIDr, wire.TypeAUTH, wire.TypeSA, wire.TypeTSi, wire.TypeTSr, wire.TypeCP},
+	// What is required depends on how far it has come.
+	optional: []wire.PayloadType{wire.TypeIDi, wire.TypeIDr, wire.TypeAUTH, wire.TypeEAP, wire.TypeSA, wire.TypeTSi, wire.TypeTSr, wire.TypeCP},
 	answer:   (*Machine).answerAuth,
 }, {
 	exchange: header.CreateChildSA, name: "rekeying of the IKE SA", states: alive, when: rekeysIKE,
@@ -75,6 +75,12 @@ func (m *Machine) answer(sa *ikeSA, req *request) {
 			return
 		}
 		r.answer(m, sa, req)
+		return
+	}
+	if !sa.established() && req.msg.Exchange == header.Informational && sa.opened.applicant != nil && req.msg.ErrorNotify() != nil {
+		// The initiator has refused us in the midst of IKE_AUTH (RFC 7296 §2.21.2).
+		sa.respond(req)
+		m.endAnswered(sa, sa.refusedBy(req.msg.ErrorNotify(), 1, req.msg))
 		return
 	}
 	if !sa.established() {

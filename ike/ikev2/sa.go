@@ -9,6 +9,7 @@ import (
 	"github.com/goswan/goswan/crypto/suite"
 	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/ike/eap"
 	"github.com/goswan/goswan/ike/header"
 	"github.com/goswan/goswan/ike/ikev2/wire"
 )
@@ -25,6 +26,8 @@ type ikeSA struct {
 	nat           nat
 	localID       auth.Identity
 	remoteID      auth.Identity
+	eapID         string     // whom EAP proved the peer to be; "" without
+	grant         *eap.Grant // what an authentication server allows the peer; nil without one
 
 	set    suite.Set
 	keys   *keys // nil until IKE_SA_INIT is done
@@ -34,7 +37,8 @@ type ikeSA struct {
 	fragments
 	window
 
-	times ikeTimes
+	times      ikeTimes
+	sessionEnd time.Time // an authentication server ends the session then; zero: never
 	// redundant: the peer made it in a simultaneous rekeying and lost. It deletes it, if it ever knew of it.
 	redundant bool
 
@@ -48,9 +52,12 @@ type opening struct {
 	localMessage, remoteMessage []byte // RealMessage1 and RealMessage2 of RFC 7296 §2.15
 	ni, nr                      []byte
 	childless                   bool // the peer knows RFC 6023
+	multiple                    bool // the peer knows several authentication rounds (RFC 4739)
+	eapOnly                     bool // the peer takes a responder that EAP alone proves (RFC 5998)
 	candidates                  []*core.Connection
-	hashes                      []uint16 // SIGNATURE_HASH_ALGORITHMS of the peer (RFC 7427 §4); nil: it sent none
-	asked                       asked    // CERTREQ of the peer
+	applicant                   *applicant // of a responder; nil before IKE_AUTH
+	hashes                      []uint16   // SIGNATURE_HASH_ALGORITHMS of the peer (RFC 7427 §4); nil: it sent none
+	asked                       asked      // CERTREQ of the peer
 }
 
 // newSA makes an IKE SA with an SPI of ours, and makes the SPI known.
@@ -159,6 +166,9 @@ func (sa *ikeSA) wipe() {
 		sa.judging.x.wipe()
 	}
 	sa.judging = nil
+	if sa.opened != nil {
+		sa.opened.applicant.wipe()
+	}
 	if sa.keys != nil {
 		sa.keys.wipe()
 		sa.keys = nil

@@ -32,11 +32,11 @@ func (m *Machine) lineageStatus() core.IKEStatus {
 func (m *Machine) ikeStatus(sa *ikeSA) core.IKEStatus {
 	s := core.IKEStatus{
 		UniqueID: sa.id, Conn: m.connName(), Version: 2, State: sa.state, Initiator: sa.initiator,
-		Local: sa.local, Remote: sa.remote, LocalID: sa.localID, RemoteID: sa.remoteID, SPIi: sa.spiI, SPIr: sa.spiR,
+		Local: sa.local, Remote: sa.remote, LocalID: sa.localID, RemoteID: sa.remoteID, RemoteEAPID: sa.eapID, SPIi: sa.spiI, SPIr: sa.spiR,
 		NATLocal: sa.nat.local, NATRemote: sa.nat.remote, NATFake: true,
 		Suite: sa.set.Proposal, Established: sa.times.established, RekeyAt: sa.times.rekeyAt, ReauthAt: sa.times.reauthAt,
 		Assigned: m.virtual.assigned(), RemoteVIPs: m.virtual.remote(),
-		Config: m.conn,
+		RADIUS: sa.grant, Config: m.conn,
 	}
 	s.Suite.Transforms = slices.Clone(s.Suite.Transforms)
 	if sa.inFlight != nil {

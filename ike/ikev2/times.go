@@ -1,6 +1,7 @@
 package ikev2
 
 import (
+	"errors"
 	"time"
 
 	"github.com/goswan/goswan/esp"
@@ -177,6 +178,10 @@ func (m *Machine) reap(sa *ikeSA) {
 	sa.reapAt = zero
 	if sa.judging != nil {
 		m.late(sa)
+		return
+	}
+	if sa.asks() {
+		m.answeredEAP(sa, core.Answer{Err: errors.New("no answer within " + round(m.env.Settings.HalfOpenTimeout).String())})
 		return
 	}
 	if !sa.established() {
