@@ -55,6 +55,8 @@ type Charon struct {
 	Socket string
 	// TUN is the name of the TUN device (goswan.tun); "" is the default.
 	TUN string
+	// RADIUS is plugins.eap-radius.
+	RADIUS RADIUS
 
 	denialProtection bool
 }
@@ -82,7 +84,7 @@ func DefaultCharon() *Charon {
 		ReuseIKESA: true, ReplayWindow: DefaultReplayWindow,
 		InstallVirtualIP: true, ResolvConf: "/etc/resolv.conf",
 		InstallRoutes: true, RoutingTable: 220, RoutingTablePrio: 220,
-		VICI: DefaultSocket, denialProtection: true,
+		VICI: DefaultSocket, RADIUS: defaultRADIUS(), denialProtection: true,
 	}
 }
 
