@@ -72,6 +72,7 @@ type radiusServer struct {
 	RADIUSServer
 	port  uint16 // `port`, which gives way to auth_port
 	place at
+	wrong bool // something in it was reported
 }
 
 // radiusReader is eap-radius being read: more than one program may have it.
@@ -173,8 +174,9 @@ func shortText[T any](field func(*T) *string) func(*T, settings.Value) error {
 
 // readRADIUS reads a section eap-radius, over what a program before it said.
 func (r *charonReader) readRADIUS(s *settings.Section, where at) {
-	r.radius.alone.place = where
+	failed := len(r.problems)
 	readKnown(r, radiusSettings, &r.radius, s, where)
+	r.radius.alone.place, r.radius.alone.wrong = where, len(r.problems) > failed
 	for _, sub := range s.Sections() {
 		inside := where.section(sub)
 		switch sub.Name {
@@ -204,8 +206,9 @@ func (r *charonReader) readServer(s *settings.Section, where at) {
 		*list = append(*list, radiusServer{RADIUSServer: RADIUSServer{Name: s.Name, AcctPort: radiusAcctPort}})
 	}
 	server := &(*list)[i]
-	server.place = where
+	failed := len(r.problems)
 	readKnown(r, radiusServerSettings, server, s, where)
+	server.place, server.wrong = where, len(r.problems) > failed
 	for _, sub := range s.Sections() {
 		r.report(where.section(sub), notOneOf(sub.Name, nil))
 	}
@@ -269,6 +272,8 @@ func (r *radiusReader) finish(d *decoder) RADIUS {
 // check tells what a server lacks. strongSwan goes without such a server and says so in its log.
 func (s *radiusServer) check() error {
 	switch {
+	case s.wrong:
+		return nil
 	case s.Address == "":
 		return bad("add `address = …`", "the server has no address")
 	case s.Secret == nil:
