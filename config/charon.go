@@ -55,8 +55,12 @@ type Charon struct {
 	Socket string
 	// TUN is the name of the TUN device (goswan.tun); "" is the default.
 	TUN string
+	// RADIUS is plugins.eap-radius.
+	RADIUS RADIUS
 
 	denialProtection bool
+	tlsPlugins       [tlsPluginCount]tlsPlugin
+	minTLSAt         settings.Position // where version_min stands
 }
 
 // LogFile is a section of filelog.
@@ -82,7 +86,7 @@ func DefaultCharon() *Charon {
 		ReuseIKESA: true, ReplayWindow: DefaultReplayWindow,
 		InstallVirtualIP: true, ResolvConf: "/etc/resolv.conf",
 		InstallRoutes: true, RoutingTable: 220, RoutingTablePrio: 220,
-		VICI: DefaultSocket, denialProtection: true,
+		VICI: DefaultSocket, RADIUS: defaultRADIUS(), denialProtection: true,
 	}
 }
 
@@ -115,12 +119,18 @@ func readStrongswan(doc *settings.Document) (*Charon, []Warning, error) {
 	r := &charonReader{
 		decoder: decoder{warnings: doc.Warnings, belongs: belongs},
 		charon:  DefaultCharon(),
+		radius:  radiusReader{RADIUS: defaultRADIUS(), alone: radiusServer{RADIUSServer: RADIUSServer{AcctPort: radiusAcctPort}}},
+	}
+	if s := doc.Root.Section("libtls"); s != nil {
+		r.section(tlsSettings, s, at{"libtls", s.At})
 	}
 	for _, name := range programs {
 		if s := doc.Root.Section(name); s != nil {
 			r.section(charonSettings, s, at{name, s.At})
 		}
 	}
+	r.checkTLS()
+	r.charon.RADIUS = r.radius.finish(&r.decoder)
 	if s := doc.Root.Section("swanctl"); s != nil {
 		if v, ok := s.Value("socket"); ok {
 			r.report(at{"swanctl.socket", v.At}, socket(func(c *Charon) *string { return &c.Socket })(r.charon, v))
@@ -129,6 +139,9 @@ func readStrongswan(doc *settings.Document) (*Charon, []Warning, error) {
 	r.sumUp()
 	warnings, err := r.result()
 	if err != nil {
+		for _, s := range r.charon.RADIUS.Servers {
+			s.Secret.Wipe()
+		}
 		return nil, warnings, err
 	}
 	return r.charon.finish(), warnings, nil
@@ -144,6 +157,7 @@ func (c *Charon) finish() *Charon {
 			*n = math.MaxInt
 		}
 	}
+	c.finishEAP()
 	return c
 }
 
@@ -152,14 +166,15 @@ func (c *Charon) finish() *Charon {
 type charonReader struct {
 	decoder
 	charon  *Charon
+	radius  radiusReader
 	ignored []settings.Value // with the path as key
 }
 
 // charonSettings are the settings that have a meaning here, by their path below charon.
-var charonSettings = []key[Charon]{
+var charonSettings = slices.Concat([]key[Charon]{
 	{"retransmit_tries", number(func(c *Charon) *int { return &c.RetransmitTries }, 0, 1000)},
-	{"retransmit_timeout", seconds(func(c *Charon) *time.Duration { return &c.RetransmitTimeout }, 10*time.Millisecond)},
-	{"retransmit_base", readRetransmitBase},
+	{"retransmit_timeout", seconds(func(c *Charon) *time.Duration { return &c.RetransmitTimeout }, leastTimeout)},
+	{"retransmit_base", retransmitBase(func(c *Charon) *float64 { return &c.RetransmitBase })},
 	{"retransmit_jitter", number(func(c *Charon) *int { return &c.RetransmitJitter }, 0, 20)},
 	{"retransmit_limit", seconds(func(c *Charon) *time.Duration { return &c.RetransmitLimit }, 0)},
 	{"keep_alive", seconds(func(c *Charon) *time.Duration { return &c.KeepAlive }, 0)},
@@ -189,7 +204,8 @@ var charonSettings = []key[Charon]{
 	{"plugins.vici.socket", socket(func(c *Charon) *string { return &c.VICI })},
 	// Our data path always lets a selector cover the peer's own address.
 	{"plugins.kernel-libipsec.allow_peer_ts", func(_ *Charon, v settings.Value) error { _, err := parseBool(v); return err }},
-}
+	{"rsa_pss", boolean(func(c *Charon) *bool { return &c.RSAPSS })},
+}, eapSettings, below("tls.", tlsSettings))
 
 // section reads the settings of a section and of those in it, by their path below the program's.
 func (r *charonReader) section(rows []key[Charon], s *settings.Section, where at) {
@@ -198,30 +214,33 @@ func (r *charonReader) section(rows []key[Charon], s *settings.Section, where at
 		name := below + v.Key
 		i := slices.IndexFunc(rows, func(k key[Charon]) bool { return k.name == name })
 		if i < 0 {
-			r.unused(name, where.key(v))
+			r.unused(rows, name, where.key(v))
 			continue
 		}
 		r.report(where.key(v), rows[i].read(r.charon, v))
 	}
 	for _, sub := range s.Sections() {
 		inside := where.section(sub)
-		if below == "" && sub.Name == "filelog" {
+		switch below + sub.Name {
+		case "filelog":
 			for _, file := range sub.Sections() {
 				r.logFile(file, inside.section(file))
 			}
-			continue
+		case "plugins.eap-radius":
+			r.readRADIUS(sub, inside)
+		default:
+			r.section(rows, sub, inside)
 		}
-		r.section(rows, sub, inside)
 	}
 }
 
 // unused notes a setting without a meaning, or warns of one that is most likely a typing error.
-func (r *charonReader) unused(name string, where at) {
+func (r *charonReader) unused(rows []key[Charon], name string, where at) {
 	if name == "load" || name == "load_modular" || strings.HasPrefix(name, "plugins.") && strings.HasSuffix(name, ".load") {
 		return // goswan has no plugins to load
 	}
 	var names []string
-	for _, k := range charonSettings {
+	for _, k := range rows {
 		names = append(names, k.name)
 	}
 	if near := settings.Nearest(name, names); near != "" && !slices.Contains(strongswanNames, name) {
@@ -258,26 +277,32 @@ func parseSeconds(v settings.Value) (time.Duration, error) {
 }
 
 // seconds is a setting with a time of at least least.
-func seconds(field func(*Charon) *time.Duration, least time.Duration) func(*Charon, settings.Value) error {
-	return func(c *Charon, v settings.Value) error {
+func seconds[T any](field func(*T) *time.Duration, least time.Duration) func(*T, settings.Value) error {
+	return func(into *T, v settings.Value) error {
 		got, err := parseSeconds(v)
 		if err == nil && got < least {
 			err = bad(fmt.Sprintf("write at least %v", least), "%q is too short", v.Text)
 		}
 		if err == nil {
-			*field(c) = got
+			*field(into) = got
 		}
 		return err
 	}
 }
 
-func readRetransmitBase(c *Charon, v settings.Value) error {
-	base, err := strconv.ParseFloat(v.Text, 64)
-	if err != nil || !(base >= 1 && base <= 100) {
-		return bad("write the factor between one retransmission and the next, as in 1.8", "%q is not a number from 1 to 100", v.Text)
+// leastTimeout is the shortest time that a first transmission can be waited for.
+const leastTimeout = 10 * time.Millisecond
+
+// retransmitBase is a setting with the factor between one retransmission and the next.
+func retransmitBase[T any](field func(*T) *float64) func(*T, settings.Value) error {
+	return func(into *T, v settings.Value) error {
+		base, err := strconv.ParseFloat(v.Text, 64)
+		if err != nil || !(base >= 1 && base <= 100) {
+			return bad("write the factor between one retransmission and the next, as in 1.8", "%q is not a number from 1 to 100", v.Text)
+		}
+		*field(into) = base
+		return nil
 	}
-	c.RetransmitBase = base
-	return nil
 }
 
 // leastFragment is what leaves some room behind the headers of every suite.

@@ -115,6 +115,7 @@ goswan {
 			RetransmitTries: 4, RetransmitTimeout: 500 * time.Millisecond, RetransmitBase: 1.25, RetransmitJitter: 10, RetransmitLimit: 30 * time.Second,
 			HalfOpenTimeout: 2 * time.Minute, DeleteRekeyedDelay: time.Second, CloseIKEOnChildFailure: true,
 			FragmentSize: core.DefaultSettings().FragmentSize, MaxIKEv1Exchanges: core.DefaultSettings().MaxIKEv1Exchanges,
+			EAP: core.DefaultSettings().EAP,
 		},
 		Port: 1500, CookieThreshold: math.MaxInt, CookieThresholdIP: 7, BlockThreshold: 9, HalfOpenLimit: 100, IKESALimit: 50, InitiatorOnly: true,
 		ReplayWindow: 128, RoutingTable: 16, RoutingTablePrio: 98,
@@ -123,7 +124,7 @@ goswan {
 			{Name: "stderr", Path: "stderr", Default: 1, Append: true, Levels: map[string]int{}, Source: core.Position{File: file, Line: 46}},
 		},
 		InstallVirtualIP: true, VirtualIPLink: "dummy0", ResolvConf: "/run/resolv.conf",
-		VICI: "unix:///run/a.vici", Socket: "unix:///run/a.vici", TUN: "vpn7", denialProtection: true,
+		VICI: "unix:///run/a.vici", Socket: "unix:///run/a.vici", TUN: "vpn7", RADIUS: defaultRADIUS(), denialProtection: true,
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("read\n%+v\nwant\n%+v", c, want)

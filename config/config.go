@@ -81,8 +81,9 @@ func (d *decoder) catalog(doc *settings.Document) (*core.Catalog, []Warning, err
 	d.checkPools(catalog)
 	if len(d.problems) == 0 {
 		d.checkOwners(catalog)
+		d.checkUsers(catalog)
 	}
-	d.checkModes(doc.Root)
+	d.checkModes(doc.Root, "secrets")
 	if d.reads && len(d.problems) == 0 {
 		d.loadCredentials(catalog)
 		d.checkKeys(catalog)
@@ -115,19 +116,19 @@ func (d *decoder) top(root *settings.Section, catalog *core.Catalog) {
 	for _, s := range root.Sections() {
 		switch s.Name {
 		case "connections":
-			each(d, s, func(sub *settings.Section, where at) {
+			each(d, s, at{s.Name, s.At}, func(sub *settings.Section, where at) {
 				catalog.Connections = append(catalog.Connections, d.connection(sub, where))
 			})
 		case "secrets":
-			each(d, s, func(sub *settings.Section, where at) {
+			each(d, s, at{s.Name, s.At}, func(sub *settings.Section, where at) {
 				if got := d.secret(sub, where); got != nil {
 					catalog.Secrets = append(catalog.Secrets, got)
 				}
 			})
 		case "pools":
-			each(d, s, func(sub *settings.Section, where at) { catalog.Pools = append(catalog.Pools, d.pool(sub, where)) })
+			each(d, s, at{s.Name, s.At}, func(sub *settings.Section, where at) { catalog.Pools = append(catalog.Pools, d.pool(sub, where)) })
 		case "authorities":
-			each(d, s, func(sub *settings.Section, where at) {
+			each(d, s, at{s.Name, s.At}, func(sub *settings.Section, where at) {
 				if a := d.authority(sub, where); a != nil {
 					catalog.Authorities = append(catalog.Authorities, a)
 				}
@@ -139,8 +140,7 @@ func (d *decoder) top(root *settings.Section, catalog *core.Catalog) {
 }
 
 // each reads the sections of a section that has no settings of its own.
-func each(d *decoder, s *settings.Section, read func(*settings.Section, at)) {
-	where := at{s.Name, s.At}
+func each(d *decoder, s *settings.Section, where at, read func(*settings.Section, at)) {
 	for _, v := range s.Values() {
 		d.report(where.key(v), bad("write `name { … }` in "+s.Name+", and the key inside it", "%s has sections, not settings", s.Name))
 	}
@@ -203,8 +203,10 @@ func Shared(s *settings.Section) (*core.Secret, []Warning, error) {
 	if !ok || known == "" || !slices.Contains([]string{"ike", "eap", "xauth", "ntlm", "ppk"}, strings.ToLower(kind.Text)) {
 		d.report(where, bad("send IKE, EAP, XAUTH, NTLM or PPK", "%q is not a type of shared key", kind.Text))
 	}
-	if r.Kind = known; known != core.SecretIKE {
-		d.report(where, warning("", "is not used: %s secrets are for methods that are not supported in this version of goswan", known))
+	r.Kind = known
+	d.report(where, notUsed(known))
+	if known == core.SecretNTLM {
+		d.report(where, checkNTHash(r.Key))
 	}
 	if len(data.Text) == 0 || len(data.Text) > maxSecret {
 		d.report(where, bad("", "data has %d octets; 1 to %d are a secret", len(data.Text), maxSecret))

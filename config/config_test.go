@@ -338,7 +338,7 @@ func TestSecrets(t *testing.T) {
 		id = office
 	}
 	ntlm {
-		secret = x
+		secret = 0x8846f7eaee8fb117ad06bdd830b7586c
 		id = carol
 	}
 	rsa-moon {
@@ -357,7 +357,7 @@ func TestSecrets(t *testing.T) {
 		{"ike-base64", core.SecretIKE, "\x00\x01\x02\x03", nil},
 		{"xauth-x", core.SecretEAP, "x", nil},
 		{"ppk-x", core.SecretPPK, "x", []string{"office"}},
-		{"ntlm", core.SecretNTLM, "x", []string{"carol"}},
+		{"ntlm", core.SecretNTLM, "\x88\x46\xf7\xea\xee\x8f\xb1\x17\xad\x06\xbd\xd8\x30\xb7\x58\x6c", []string{"carol"}}, // of "password"
 	}
 	if len(catalog.Secrets) != len(want) {
 		t.Fatalf("%d secrets, want %d", len(catalog.Secrets), len(want))
@@ -512,8 +512,17 @@ func TestShared(t *testing.T) {
 	}
 	s.Set("type", "XAUTH", none)
 	s.Set("data", "x", none)
-	if got, warnings, err = Shared(s); err != nil || got.Kind != core.SecretEAP || len(warnings) != 1 {
-		t.Errorf("an XAuth secret is read as %+v, %v, %v; want kind EAP and a warning", got, warnings, err)
+	if got, warnings, err = Shared(s); err != nil || got.Kind != core.SecretEAP || len(warnings) != 0 {
+		t.Errorf("an XAuth secret is read as %+v, %v, %v; want kind EAP and no warning", got, warnings, err)
+	}
+	s.Set("type", "NTLM", none)
+	want = "load-shared: the secret has 1 octets, and an NT hash has 16; write it as 0x and 32 hexadecimal digits; a password is the secret of a section eap…"
+	if _, _, err = Shared(s); err == nil || err.Error() != want {
+		t.Errorf("a short NT hash gives %v, want %s", err, want)
+	}
+	s.Set("data", "0123456789abcdef", none)
+	if got, warnings, err = Shared(s); err != nil || got.Kind != core.SecretNTLM || len(warnings) != 0 {
+		t.Errorf("an NT hash is read as %+v, %v, %v; want kind NTLM and no warning", got, warnings, err)
 	}
 }
 

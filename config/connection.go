@@ -95,6 +95,9 @@ func (d *decoder) connection(s *settings.Section, where at) *core.Connection {
 	}
 	c.lifetimes()
 	d.checkRounds(c, where)
+	if len(d.problems) == failed {
+		d.checkEAPRounds(c, where)
+	}
 	d.checkConnection(c, where)
 	return &c.Connection
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/goswan/goswan/config/settings"
 	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/ike/eap"
 )
 
 // isContent tells the octets of a certificate or key, as vici's clients send them, from the name of a file: PEM, or DER's
@@ -141,25 +142,30 @@ func (d *decoder) loadCredentials(catalog *core.Catalog) {
 // checkKeys warns of connections that have nothing to sign with.
 func (d *decoder) checkKeys(catalog *core.Catalog) {
 	for _, c := range catalog.Connections {
-		if len(c.Local) == 0 || !c.Local[0].Method.Signs() {
-			continue
-		}
-		mine := c.Local[0]
-		where := at{"connections." + c.Name, settings.Position(mine.Source)}
-		for _, cert := range mine.Certs {
-			if !d.hasKey(catalog, cert.X509.RawSubjectPublicKeyInfo) {
-				d.report(where, warning("put it into the directory private", "there is no private key for the certificate %q", cert.Name()))
+		for _, mine := range c.Local {
+			if mine.Method.Signs() || mine.Method == core.AuthEAP && hasTLS(mine.EAP) {
+				d.checkKey(catalog, mine, at{"connections." + c.Name, settings.Position(mine.Source)})
 			}
 		}
-		for _, key := range mine.PublicKeys {
-			if !d.hasKey(catalog, key.SPKI) {
-				d.report(where, warning("put it into the directory private", "there is no private key for the public key %s", key.Fingerprint()))
-			}
+	}
+}
+
+// checkKey warns of a round of ours for which there is no private key.
+func (d *decoder) checkKey(catalog *core.Catalog, mine core.Auth, where at) {
+	for _, cert := range mine.Certs {
+		if !d.hasKey(catalog, cert.X509.RawSubjectPublicKeyInfo) {
+			d.report(where, warning("put it into the directory private", "there is no private key for the certificate %q", cert.Name()))
 		}
-		if len(mine.Certs)+len(mine.PublicKeys) == 0 && len(catalog.Proofs().Own) == 0 {
-			d.report(where, warning("put our certificate into the directory x509 and its key into private, or write auth = psk",
-				"there is no private key with a certificate to authenticate with"))
+	}
+	for _, key := range mine.PublicKeys {
+		if !d.hasKey(catalog, key.SPKI) {
+			d.report(where, warning("put it into the directory private", "there is no private key for the public key %s", key.Fingerprint()))
 		}
+	}
+	needed := mine.Method.Signs() || mine.EAP.Method == eap.TypeTLS
+	if needed && len(mine.Certs)+len(mine.PublicKeys) == 0 && len(catalog.Proofs().Own) == 0 {
+		d.report(where, warning("put our certificate into the directory x509 and its key into private, or write auth = psk",
+			"there is no private key with a certificate to authenticate with"))
 	}
 }
 

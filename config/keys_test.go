@@ -34,7 +34,7 @@ func withKey(path, value string) *settings.Document {
 	s := ensure(parts[:last]...)
 	switch parts[0] {
 	case "secrets":
-		s.Set("secret", "0x01", none)
+		s.Set("secret", "0x000102030405060708090a0b0c0d0e0f", none)
 	case "pools":
 		s.Set("addrs", "10.3.0.0/24", none)
 	case "authorities":

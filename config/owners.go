@@ -95,21 +95,34 @@ func (o *owners) between(local, remote auth.Identity) bool {
 func (d *decoder) checkOwners(catalog *core.Catalog) {
 	o := newOwners(catalog.Secrets)
 	for _, c := range catalog.Connections {
-		if len(c.Local) == 0 || len(c.Remote) == 0 {
-			continue
+		for _, pair := range pskPairs(c) {
+			local, remote := pair[0], pair[1]
+			if o.between(local.ID, remote.ID) {
+				continue
+			}
+			hint := ""
+			if !remote.ID.IsAny() {
+				hint = "id = " + remote.ID.String() + " "
+			}
+			d.report(at{"connections." + c.Name, settings.Position(local.Source)}, bad(
+				"add one to secrets: `ike-"+c.Name+" { "+hint+"secret = \"…\" }`, one setting a line",
+				"no secret for %s and %s", nameOf(local.ID, "this host"), nameOf(remote.ID, "any peer")))
 		}
-		local, remote := c.Local[0], c.Remote[0]
-		if local.Method != core.AuthPSK && remote.Method != core.AuthPSK || o.between(local.ID, remote.ID) {
-			continue
-		}
-		hint := ""
-		if !remote.ID.IsAny() {
-			hint = "id = " + remote.ID.String() + " "
-		}
-		d.report(at{"connections." + c.Name, settings.Position(local.Source)}, bad(
-			"add one to secrets: `ike-"+c.Name+" { "+hint+"secret = \"…\" }`, one setting a line",
-			"no secret for %s and %s", nameOf(local.ID, "this host"), nameOf(remote.ID, "any peer")))
 	}
+}
+
+// pskPairs are the rounds with a pre-shared key, on one side at least, each with the other side's of the same turn, or its last.
+func pskPairs(c *core.Connection) (pairs [][2]core.Auth) {
+	if len(c.Local) == 0 || len(c.Remote) == 0 {
+		return nil
+	}
+	for i := range max(len(c.Local), len(c.Remote)) {
+		local, remote := c.Local[min(i, len(c.Local)-1)], c.Remote[min(i, len(c.Remote)-1)]
+		if i < len(c.Local) && local.Method == core.AuthPSK || i < len(c.Remote) && remote.Method == core.AuthPSK {
+			pairs = append(pairs, [2]core.Auth{local, remote})
+		}
+	}
+	return pairs
 }
 
 func nameOf(id auth.Identity, none string) string {

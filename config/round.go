@@ -2,6 +2,7 @@ package config
 
 import (
 	"crypto/x509"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/goswan/goswan/crypto/sig"
 	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/ike/eap"
 )
 
 // round is an authentication round being read.
@@ -17,8 +19,6 @@ type round struct {
 	local bool
 	d     *decoder
 }
-
-const eap = "EAP"
 
 // The certificates of a round.
 func ownOrPeers(r *round) *[]*auth.Certificate { return &r.Certs }
@@ -30,14 +30,16 @@ var roundTable = table[round]{
 		{"round", number(func(r *round) *int { return &r.Round }, 0, 1<<16)},
 		{"auth", readAuth},
 		{"id", readID},
-		{"eap_id", off[round](eap, "remove eap_id")},
-		{"aaa_id", off[round](eap, "remove aaa_id")},
+		{"eap_id", readEAPID},
+		{"aaa_id", localOnly(readServerID)},
+		{"ttls_inner", localOnly(oneOf(func(r *round) *eap.Inner { return &r.EAP.Inner },
+			word[eap.Inner]{"eap", eap.InnerEAP}, word[eap.Inner]{"pap", eap.InnerPAP}, word[eap.Inner]{"mschapv2", eap.InnerMSCHAPv2}))},
 		{"xauth_id", off[round]("IKEv1 with XAuth", "remove xauth_id")},
 		{"certs", addCertificates("x509", ownOrPeers)},
 		{"cacerts", peerOnly(addCertificates("x509ca", itsCAs))},
 		{"pubkeys", readPublicKeys},
 		{"ca_id", peerOnly(readCAID)},
-		{"groups", off[round]("group membership by attribute certificates", "remove groups, and require a CA by cacerts")},
+		{"groups", peerOnly(readGroups)},
 		{"cert_policy", peerOnly(readPolicies)},
 		{"revocation", peerOnly(readRevocation)},
 	},
@@ -54,6 +56,16 @@ func peerOnly(read func(*round, settings.Value) error) func(*round, settings.Val
 			return err
 		}
 		return warning("write it into the section remote", "has no effect in a section local: it is about the peer")
+	}
+}
+
+// localOnly is a key of local sections: in remote ones it has no meaning.
+func localOnly(read func(*round, settings.Value) error) func(*round, settings.Value) error {
+	return func(r *round, v settings.Value) error {
+		if err := read(r, v); err != nil || r.local {
+			return err
+		}
+		return warning("write it into the section local", "has no effect in a section remote: it is about how this host proves itself")
 	}
 }
 
@@ -84,8 +96,12 @@ func readRevocation(r *round, v settings.Value) error {
 
 // round reads a local or remote section and puts it behind those of a lower or the same number.
 func (d *decoder) round(rounds *[]core.Auth, s *settings.Section, where at, local bool) {
-	r := &round{Auth: byDefault(s.At), local: local, d: d}
+	r := &round{Auth: d.byDefault(s.At), local: local, d: d}
+	failed := len(d.problems)
 	roundTable.read(d, r, s, where)
+	if len(d.problems) == failed {
+		d.checkEAP(r, where)
+	}
 	d.checkRound(r, where)
 	i := slices.IndexFunc(*rounds, func(other core.Auth) bool { return other.Round > r.Round })
 	if i < 0 {
@@ -95,8 +111,8 @@ func (d *decoder) round(rounds *[]core.Auth, s *settings.Section, where at, loca
 }
 
 // byDefault is a round that says nothing.
-func byDefault(where settings.Position) core.Auth {
-	constraints, _ := sig.ParseConstraints(string(core.AuthPubkey), false)
+func (d *decoder) byDefault(where settings.Position) core.Auth {
+	constraints, _ := sig.ParseConstraints(string(core.AuthPubkey), d.Charon.RSAPSS)
 	return core.Auth{Method: core.AuthPubkey, Constraints: constraints, Source: position(where), IDSource: position(where)}
 }
 
@@ -104,6 +120,9 @@ func byDefault(where settings.Position) core.Auth {
 // subject, as in strongSwan: no peer would believe it.
 func (d *decoder) checkRound(r *round, where at) {
 	if !r.Method.Signs() {
+		if r.Method == core.AuthEAP {
+			return
+		}
 		if len(r.Certs)+len(r.PublicKeys)+len(r.CACerts) > 0 {
 			d.report(where, warning("write auth = pubkey", "certs, cacerts and pubkeys have no effect with auth = %s", r.Method))
 		}
@@ -124,22 +143,22 @@ func (d *decoder) checkRound(r *round, where at) {
 	}
 }
 
+// maxRounds is how many rounds a side may have. Each is an exchange that the other side waits through.
+const maxRounds = 8
+
 // checkRounds looks at a connection's rounds as a whole.
 func (d *decoder) checkRounds(c *conn, where at) {
 	for i, rounds := range []*[]core.Auth{&c.Local, &c.Remote} {
-		side := []string{"local", "remote"}[i]
+		side := at{where.path + "." + []string{"local", "remote"}[i], where.pos}
 		switch {
 		case len(*rounds) == 0 && c.Negotiates():
-			*rounds = []core.Auth{byDefault(settings.Position(c.Source))}
-		case len(*rounds) > 1:
-			d.report(at{where.path + "." + side, settings.Position((*rounds)[1].Source)},
-				missing("a second authentication round (RFC 4739)", "keep one section "+side))
+			*rounds = []core.Auth{d.byDefault(settings.Position(c.Source))}
+		case len(*rounds) > maxRounds:
+			side.pos = settings.Position((*rounds)[maxRounds].Source)
+			d.report(side, bad(fmt.Sprintf("keep %d", maxRounds), "%d authentication rounds (RFC 4739) are too many", len(*rounds)))
 		}
 	}
 }
-
-// authWords are the beginnings of strongSwan's other methods and what they are.
-var authWords = []struct{ prefix, what string }{{"eap", eap}, {"xauth", "IKEv1 with XAuth"}}
 
 // signatureWords are the beginnings of methods that are signatures.
 var signatureWords = []string{"pubkey", "rsa", "ecdsa", "ed25519", "ed448", "ike:"}
@@ -159,22 +178,30 @@ func readAuth(r *round, v settings.Value) error {
 			return r.constrain(text)
 		}
 	}
-	for _, w := range authWords {
-		if strings.HasPrefix(text, w.prefix) {
-			return missing(v.Text+" ("+w.what+")", "write psk or pubkey")
-		}
+	switch {
+	case strings.HasPrefix(text, "eap"):
+		return r.readEAP(text)
+	case strings.HasPrefix(text, "xauth"):
+		return missing(v.Text+" (IKEv1 with XAuth)", "write psk, pubkey or eap-mschapv2")
 	}
-	return bad("write psk or pubkey", "%q is not a way to authenticate", v.Text)
+	return bad("write psk, pubkey or eap-…, as in eap-mschapv2", "%q is not a way to authenticate", v.Text)
 }
 
 // constrain takes a method with constraints for keys and signatures, "rsa-3072-sha384".
-func (r *round) constrain(text string) error {
-	constraints, err := sig.ParseConstraints(text, false)
-	if err != nil {
-		return bad("write pubkey, or types of keys with least sizes and hashes, as in rsa-3072-sha384", "%s", strings.TrimPrefix(err.Error(), "sig: auth = "+text+": "))
+func (r *round) constrain(text string) (err error) {
+	if r.Constraints, err = r.constraints(text); err == nil {
+		r.Method = core.AuthPubkey
 	}
-	r.Method, r.Constraints = core.AuthPubkey, constraints
-	return nil
+	return err
+}
+
+// constraints reads constraints for keys and signatures.
+func (r *round) constraints(text string) (sig.Constraints, error) {
+	c, err := sig.ParseConstraints(text, r.d.Charon.RSAPSS)
+	if err != nil {
+		err = bad("write pubkey, or types of keys with least sizes and hashes, as in rsa-3072-sha384", "%s", strings.TrimPrefix(err.Error(), "sig: auth = "+text+": "))
+	}
+	return c, err
 }
 
 func readID(r *round, v settings.Value) error {

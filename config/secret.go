@@ -89,9 +89,8 @@ func (d *decoder) secret(s *settings.Section, where at) *core.Secret {
 	case kind == "":
 		d.passphrase(s, where, prefix)
 		return nil
-	case kind != core.SecretIKE:
-		d.report(where, warning("", "is not used: %s secrets are for methods that are not supported in this version of goswan", kind))
 	}
+	d.report(where, notUsed(kind))
 	r := &shared{Secret: core.Secret{Name: s.Name, Kind: kind, Source: position(s.At)}}
 	rest := settings.New(s.Name, s.At)
 	for _, v := range s.Values() {
@@ -112,7 +111,29 @@ func (d *decoder) secret(s *settings.Section, where at) *core.Secret {
 	if r.Key == nil {
 		return nil
 	}
+	if kind == core.SecretNTLM {
+		d.report(where.key(r.given), checkNTHash(r.Key))
+	}
 	return &r.Secret
+}
+
+// notUsed warns of secrets for what goswan does not have; nil for others.
+func notUsed(kind core.SecretKind) error {
+	if kind != core.SecretPPK {
+		return nil
+	}
+	return warning("", "is not used: %s secrets are for methods that are not supported in this version of goswan", kind)
+}
+
+// ntHashSize is the length of NtPasswordHash. RFC 2759 §8.3
+const ntHashSize = 16
+
+// checkNTHash tells a hash from a password, which is an EAP secret.
+func checkNTHash(key secret.Bytes) error {
+	if len(key) == ntHashSize {
+		return nil
+	}
+	return bad("write it as 0x and 32 hexadecimal digits; a password is the secret of a section eap…", "the secret has %d octets, and an NT hash has %d", len(key), ntHashSize)
 }
 
 // secretKind is what a section is for by the beginning of its name.
@@ -200,8 +221,8 @@ func (d *decoder) checkSecrets(secrets []*core.Secret, path string) {
 	}
 }
 
-// checkModes warns of files with secrets that others than the owner can read.
-func (d *decoder) checkModes(root *settings.Section) {
+// checkModes warns of files with secrets that others than the owner can read. path is the section that they are in.
+func (d *decoder) checkModes(root *settings.Section, path string) {
 	if runtime.GOOS == "windows" {
 		return // the mode says nothing there
 	}
@@ -213,7 +234,7 @@ func (d *decoder) checkModes(root *settings.Section) {
 		}
 		seen[file] = true
 		if info, err := os.Stat(file); err == nil && info.Mode().Perm()&0o044 != 0 {
-			d.report(at{"secrets", v.At}, warning("run chmod 600 "+file, "the file has secrets in it and can be read by others (mode %04o)", info.Mode().Perm()))
+			d.report(at{path, v.At}, warning("run chmod 600 "+file, "the file has secrets in it and can be read by others (mode %04o)", info.Mode().Perm()))
 		}
 	})
 }

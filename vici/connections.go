@@ -9,6 +9,7 @@ import (
 	"github.com/goswan/goswan/config/settings"
 	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/ike/eap"
 )
 
 func getConns(c *call) *Message {
@@ -78,24 +79,63 @@ func addSeconds(m *Message, key string, d time.Duration) {
 }
 
 // classNames are strongSwan's, of auth_class_names.
-var classNames = map[core.AuthMethod]string{core.AuthPSK: "pre-shared key", core.AuthPubkey: "public key", core.AuthAny: "any"}
+var classNames = map[core.AuthMethod]string{
+	core.AuthPSK: "pre-shared key", core.AuthPubkey: "public key", core.AuthEAP: "EAP", core.AuthAny: "any",
+}
 
-// addRounds adds the authentication rounds of one side. Order: vici_query.c, build_auth_cfgs; id stands before class
+// eapNames are strongSwan's, of eap_type_names; without one it is any method. revocationNames are of cert_validation_names:
+// the least that is good enough.
+var (
+	eapNames = map[eap.Type]string{
+		eap.TypeMD5: "EAP_MD5", eap.TypeGTC: "EAP_GTC", eap.TypeTLS: "EAP_TLS", eap.TypeTTLS: "EAP_TTLS", eap.TypePEAP: "EAP_PEAP",
+		eap.TypeMSCHAPv2: "EAP_MSCHAPV2",
+	}
+	revocationNames = map[auth.Revocation]string{auth.RevocationStrict: "GOOD", auth.RevocationIfURI: "SKIPPED"}
+)
+
+// addRounds adds the authentication rounds of one side. Order: vici_query.c, build_auth_cfgs; identities stand before class
 // because charon puts each rule that there is once in front of those it has.
 func addRounds(m *Message, side string, rounds []core.Auth) {
 	for i, round := range rounds {
 		section := m.AddSection(fmt.Sprintf("%s-%d", side, i+1))
+		addEAPIdentities(section, round)
 		if !round.ID.IsAny() {
 			section.Add("id", round.ID.String())
+		}
+		if name := eapName(round); name != "" {
+			section.Add("eap-type", name)
 		}
 		if class, ok := classNames[round.Method]; ok {
 			section.Add("class", class)
 		}
-		section.AddList("groups")
+		if name, ok := revocationNames[round.Revocation]; ok {
+			section.Add("revocation", name)
+		}
+		section.AddList("groups", round.Groups...)
 		section.AddList("cert_policy", policies(round.Policies)...)
 		section.AddList("certs", subjects(round.Certs)...)
 		section.AddList("cacerts", subjects(round.CACerts)...)
 	}
+}
+
+func addEAPIdentities(section *Message, round core.Auth) {
+	if !round.EAP.ServerID.IsAny() {
+		section.Add("aaa_id", round.EAP.ServerID.String())
+	}
+	if round.EAP.IDSet {
+		section.Add("eap_id", round.EAP.ID.String())
+	}
+}
+
+// eapName is the method of a round by EAP, "" for others and for any.
+func eapName(round core.Auth) string {
+	switch {
+	case round.Method != core.AuthEAP:
+		return ""
+	case round.EAP.RADIUS:
+		return "EAP_RADIUS"
+	}
+	return eapNames[round.EAP.Method]
 }
 
 func policies(all []x509.OID) (texts []string) {

@@ -73,6 +73,33 @@ func TestConnections(t *testing.T) {
 	}
 }
 
+// recordedRounds is what strongSwan 5.9.8 (Debian's charon-systemd) sent for the rounds of TestRounds.
+const recordedRounds = `local-1 {aaa_id=aaa.example.org eap_id=carol id=carol@example.org eap-type=EAP_TTLS class=EAP groups=[] cert_policy=[] certs=[] cacerts=[]}` +
+	` local-2 {eap_id=carol class=EAP groups=[] cert_policy=[] certs=[] cacerts=[]}` +
+	` remote-1 {id=gw.example.org class=public key groups=[] cert_policy=[] certs=[] cacerts=[]}` +
+	` remote-2 {eap_id=%any eap-type=EAP_RADIUS class=EAP groups=[a b] cert_policy=[] certs=[] cacerts=[]}` +
+	` remote-3 {id=*@example.org eap-type=EAP_TLS class=EAP revocation=GOOD groups=[] cert_policy=[] certs=[] cacerts=[]}` +
+	` remote-4 {eap-type=EAP_PEAP class=EAP revocation=SKIPPED groups=[] cert_policy=[] certs=[] cacerts=[]}`
+
+// TestRounds has several authentication rounds, with EAP.
+func TestRounds(t *testing.T) {
+	m := &Message{}
+	conn := m.AddSection("gw")
+	conn.AddSection("local-1").Add("auth", "eap-ttls").Add("id", "carol@example.org").Add("eap_id", "carol").Add("aaa_id", "aaa.example.org")
+	conn.AddSection("local-2").Add("auth", "eap").Add("eap_id", "carol").Add("round", "2")
+	conn.AddSection("remote-1").Add("auth", "pubkey").Add("id", "gw.example.org").Add("revocation", "relaxed")
+	conn.AddSection("remote-2").Add("auth", "eap-radius").Add("eap_id", "%any").Add("round", "2").AddList("groups", "a", "b")
+	conn.AddSection("remote-3").Add("auth", "eap-tls:ecdsa-256-sha256").Add("revocation", "strict").Add("id", "*@example.org").Add("round", "3")
+	conn.AddSection("remote-4").Add("auth", "eap-peap").Add("revocation", "ifuri").Add("round", "4")
+	b := newBench(t, nil)
+	if got := b.ask(b.client(), "load-conn", m); got != "{success=yes}" {
+		t.Fatalf("load-conn is answered %s", got)
+	}
+	if all := b.list("list-conns", "list-conn", nil); len(all) != 1 || !strings.Contains(all[0].String(), recordedRounds) {
+		t.Errorf("the rounds are listed as\n%s, charon lists\n%s", all[0], recordedRounds)
+	}
+}
+
 func TestLoadConnErrors(t *testing.T) {
 	b := newBench(t, nil)
 	c := b.client()

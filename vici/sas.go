@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/goswan/goswan/crypto/suite"
+	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
 )
 
@@ -26,6 +27,9 @@ func addIKE(m *Message, sa core.IKEStatus, now time.Time) {
 	m.Add("state", string(sa.State))
 	addEnd(m, "local", sa.Local, sa.LocalID.String())
 	addEnd(m, "remote", sa.Remote, sa.RemoteID.String())
+	if name := eapIdentity(sa); name != sa.RemoteID.String() && name != "" {
+		m.Add("remote-eap-id", name)
+	}
 	addYes(m, "initiator", sa.Initiator)
 	m.Addf("initiator-spi", "%x", sa.SPIi[:])
 	m.Addf("responder-spi", "%x", sa.SPIr[:])
@@ -58,6 +62,11 @@ func addEnd(m *Message, side string, at netip.AddrPort, id string) {
 	m.Add(side+"-host", host)
 	m.Addf(side+"-port", "%d", at.Port())
 	m.Add(side+"-id", id)
+}
+
+// eapIdentity is whom EAP proved the peer to be, in printable characters: the peer, or an authentication server, has chosen it.
+func eapIdentity(sa core.IKEStatus) string {
+	return auth.Identity{Type: auth.IDFQDN, Data: sa.RemoteEAPID}.String()
 }
 
 // addYes adds what is only sent when it is so.

@@ -87,7 +87,7 @@ func full(t *testing.T) core.IKEStatus {
 	return core.IKEStatus{
 		UniqueID: 1, Conn: "gw", Version: 2, State: core.IKEEstablished, Initiator: true,
 		Local: netip.MustParseAddrPort("[fd00::1]:4500"), Remote: netip.MustParseAddrPort("10.9.0.2:4500"),
-		LocalID: id("left"), RemoteID: id("right"), NATLocal: true, NATRemote: true, NATFake: true, Suite: chosen,
+		LocalID: id("left"), RemoteID: id("right"), RemoteEAPID: "car\x1bol", NATLocal: true, NATRemote: true, NATFake: true, Suite: chosen,
 		Established: noon.Add(-time.Second), RekeyAt: noon.Add(-2 * time.Second), ReauthAt: noon.Add(time.Minute),
 		Tasks: []string{"CHILD_CREATE", "IKE_DPD", "CHILD_REKEY"}, Children: []core.ChildStatus{child},
 	}
@@ -98,7 +98,7 @@ func TestOrderOfSAs(t *testing.T) {
 	m := &Message{}
 	addIKE(m, sa, noon)
 	// What of the order this version has no use for.
-	later := []string{"remote-xauth-id", "remote-eap-id", "if-id-in", "if-id-out", "integ-keysize", "ake2", "ake3", "ake4",
+	later := []string{"remote-xauth-id", "if-id-in", "if-id-out", "integ-keysize", "ake2", "ake3", "ake4",
 		"ake5", "ake6", "ppk", "local-vips", "remote-vips", "tasks-passive", "child-sas"}
 	inOrder(t, "an IKE SA", m, ikeOrder, later...)
 	child := &Message{}
@@ -107,7 +107,7 @@ func TestOrderOfSAs(t *testing.T) {
 		"if-id-out", "per-cpu-sas", "cpu", "integ-keysize", "ake1", "ake2", "ake3", "ake4", "ake5", "ake6", "ake7"}
 	inOrder(t, "a Child SA", child, childOrder, without...)
 	wants := map[string]string{
-		"local-host": "fd00::1", "nat-fake": "yes", "encr-alg": "AES_CBC", "encr-keysize": "256", "integ-alg": "HMAC_SHA2_384_192",
+		"local-host": "fd00::1", "remote-eap-id": "car?ol", "nat-fake": "yes", "encr-alg": "AES_CBC", "encr-keysize": "256", "integ-alg": "HMAC_SHA2_384_192",
 		"prf-alg": "PRF_HMAC_SHA2_256", "dh-group": "MODP_3072", "ake1": "CURVE_25519", "ake7": "ECP_256",
 		"established": "1", "rekey-time": "-2", "reauth-time": "60",
 	}
@@ -115,6 +115,13 @@ func TestOrderOfSAs(t *testing.T) {
 		if got := m.Get(key); got != want {
 			t.Errorf("%s of an IKE SA is %q, want %q", key, got, want)
 		}
+	}
+	// Whom IKE names already is not named again.
+	sa.RemoteEAPID = "right"
+	same := &Message{}
+	addIKE(same, sa, noon)
+	if got := same.Get("remote-eap-id"); got != "" {
+		t.Errorf("the identity %s is there again as remote-eap-id", got)
 	}
 	if got := m.List("tasks-queued"); !slices.Equal(got, []string{"IKE_DPD", "CHILD_REKEY"}) {
 		t.Errorf("behind the active task wait %q", got)

@@ -1,0 +1,254 @@
+package config
+
+import (
+	"crypto/tls"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/goswan/goswan/crypto/sig"
+	"github.com/goswan/goswan/ike/auth"
+	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/ike/eap"
+)
+
+// rounds is a connection with one section local and one remote.
+func rounds(local, remote string) string {
+	return "connections {\n\tc {\n\t\tlocal {\n" + local + "\n\t\t}\n\t\tremote {\n" + remote + "\n\t\t}\n\t}\n}\n" +
+		"secrets {\n\teap-carol {\n\t\tid = carol\n\t\tsecret = abc\n\t}\n}\n"
+}
+
+// TestEAPMethods has what each word of `auth` is.
+func TestEAPMethods(t *testing.T) {
+	for text, want := range map[string]core.EAP{
+		"eap": {}, "EAP": {}, "eap-dynamic": {}, "eap-radius": {RADIUS: true},
+		"eap-md5": {Method: eap.TypeMD5}, "eap-gtc": {Method: eap.TypeGTC}, "eap-mschapv2": {Method: eap.TypeMSCHAPv2}, "EAP-MSCHAPv2": {Method: eap.TypeMSCHAPv2},
+		"eap-tls": {Method: eap.TypeTLS}, "eap-ttls": {Method: eap.TypeTTLS}, "eap-peap": {Method: eap.TypePEAP},
+		"eap-4": {Method: eap.TypeMD5}, "eap-6": {Method: eap.TypeGTC}, "eap-13": {Method: eap.TypeTLS}, "eap-21": {Method: eap.TypeTTLS},
+		"eap-25": {Method: eap.TypePEAP}, "eap-26": {Method: eap.TypeMSCHAPv2},
+	} {
+		catalog, _ := parse(t, rounds("auth = pubkey", "auth = "+text))
+		got := catalog.Connections[0].Remote[0]
+		if got.Method != core.AuthEAP || got.EAP != want {
+			t.Errorf("auth = %s is %s %+v, want %+v", text, got.Method, got.EAP, want)
+		}
+		if hasTLS(want) != (got.Constraints.Text != "") {
+			t.Errorf("auth = %s rules certificates by %q", text, got.Constraints.Text)
+		}
+	}
+}
+
+// TestEAPConstraints has what stands behind a colon.
+func TestEAPConstraints(t *testing.T) {
+	catalog, _ := parse(t, rounds("auth = pubkey", "auth = eap-tls:ecdsa-256-sha256"))
+	want, err := sig.ParseConstraints("ecdsa-256-sha256", false)
+	if got := catalog.Connections[0].Remote[0]; err != nil || got.EAP.Method != eap.TypeTLS || !reflect.DeepEqual(got.Constraints, want) {
+		t.Errorf("the constraints are %+v, want %+v", got.Constraints, want)
+	}
+}
+
+// TestPSSIsInConstraints has that charon.rsa_pss counts where pubkey is written, and where nothing is.
+func TestPSSIsInConstraints(t *testing.T) {
+	charon, _ := strongswan(t, "charon { rsa_pss = yes }")
+	catalog, _, err := Loader{Charon: charon}.Parse("x", []byte(rounds("auth = pubkey", "id = carol")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := catalog.Connections[0]; !charon.RSAPSS || !c.Local[0].Constraints.PSS || !c.Remote[0].Constraints.PSS {
+		t.Errorf("rsa_pss = yes is not in the constraints of %+v", c)
+	}
+}
+
+func TestEAPKeys(t *testing.T) {
+	catalog, warnings := parse(t, rounds(
+		"auth = eap-ttls\nid = carol@example.org\neap_id = carol\naaa_id = aaa.example.org\nttls_inner = MSCHAPv2",
+		"auth = pubkey\nid = vpn.example.org"))
+	got := catalog.Connections[0].Local[0].EAP
+	want := core.EAP{
+		Method: eap.TypeTTLS, ID: auth.Identity{Type: auth.IDFQDN, Data: "carol"}, IDSet: true,
+		ServerID: auth.Identity{Type: auth.IDFQDN, Data: "aaa.example.org"}, Inner: eap.InnerMSCHAPv2,
+	}
+	if got != want || len(warnings) > 0 {
+		t.Errorf("the client's round is %+v, want %+v; warnings %v", got, want, warnings)
+	}
+
+	// The keys may stand before auth.
+	charon, _ := strongswan(t, "charon { plugins { eap-radius { class_group = yes\n server = 192.0.2.1\n secret = abc\n } } }")
+	catalog, warnings, err := Loader{Charon: charon}.Parse("x", []byte(rounds("auth = pubkey", "eap_id = %any\ngroups = staff, guests\nauth = eap-radius")))
+	if err != nil || len(warnings) > 0 {
+		t.Fatal(err, warnings)
+	}
+	remote := catalog.Connections[0].Remote[0]
+	if remote.EAP != (core.EAP{RADIUS: true, IDSet: true}) || !slices.Equal(remote.Groups, []string{"staff", "guests"}) {
+		t.Errorf("the gateway's round is %+v, want eap-radius that asks for the identity, and two groups", remote)
+	}
+}
+
+// TestEAPRoundsTogether has which combinations of both sides are told to be wrong or unwise, by a part of the text.
+func TestEAPRoundsTogether(t *testing.T) {
+	const only, psk = "cannot be the only authentication (RFC 5998)", "has to prove itself by a certificate"
+	for _, c := range []struct{ local, remote, error, warning string }{
+		{"pubkey", "eap-mschapv2", "", ""},
+		{"eap-mschapv2", "pubkey", "", ""},
+		{"eap-gtc", "any", "", ""},
+		{"eap-tls", "eap-tls", "", ""},
+		{"eap-ttls", "eap-peap", "", ""},
+		{"eap", "eap", "", ""},
+		{"eap-mschapv2", "eap-mschapv2", only, ""},
+		{"eap", "eap-md5", only, ""},
+		{"eap-gtc", "eap-tls", only, ""},
+		{"eap-mschapv2", "psk", "", psk},
+		{"psk", "eap-tls", "", psk},
+		{"psk", "psk", "", ""},
+	} {
+		text := rounds("auth = "+c.local, "auth = "+c.remote) + "secrets {\n\tike {\n\t\tsecret = abc\n\t}\n}\n"
+		_, warnings, err := Loader{}.Parse("x", []byte(text))
+		if c.error == "" && err != nil || c.error != "" && (err == nil || !strings.Contains(err.Error(), c.error)) {
+			t.Errorf("local %s and remote %s gives %v, want an error with %q", c.local, c.remote, err, c.error)
+		}
+		if text := said(warnings, nil); c.error == "" && c.warning == "" && text != "" || !strings.Contains(text, c.warning) {
+			t.Errorf("local %s and remote %s gives\n%swant a warning with %q", c.local, c.remote, text, c.warning)
+		}
+	}
+}
+
+// TestEightRounds has the most rounds that there may be.
+func TestEightRounds(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("connections { c { local { \n auth = pubkey\n }\n")
+	for _, n := range []string{"8", "7", "6", "5", "4", "3", "2", "1"} {
+		b.WriteString("remote-" + n + " {\n auth = pubkey\n id = r" + n + "\n round = " + n + "\n }\n")
+	}
+	b.WriteString("} }\n")
+	catalog, _ := parse(t, b.String())
+	var ids []string
+	for _, r := range catalog.Connections[0].Remote {
+		ids = append(ids, r.ID.Data)
+	}
+	if want := "r1 r2 r3 r4 r5 r6 r7 r8"; strings.Join(ids, " ") != want {
+		t.Errorf("the rounds are in the order %s, want %s", ids, want)
+	}
+}
+
+// TestSecretsOfEveryRound has that a second round by pre-shared key wants a secret as well.
+func TestSecretsOfEveryRound(t *testing.T) {
+	text := `connections {
+	c {
+		local {
+			auth = pubkey
+			id = left.example
+		}
+		remote-1 {
+			auth = pubkey
+			id = right.example
+		}
+		remote-2 {
+			auth = psk
+			id = user.example
+			round = 2
+		}
+	}
+}
+`
+	_, _, err := Loader{}.Parse("x.conf", []byte(text))
+	if err == nil || !strings.Contains(err.Error(), "no secret for left.example and user.example") {
+		t.Errorf("the error is %v, want that user.example has no secret", err)
+	}
+	for id, good := range map[string]bool{"user.example": true, "left.example": true, "right.example": false} {
+		_, _, err := Loader{}.Parse("x.conf", []byte(text+"secrets { ike { \n id = "+id+"\n secret = abc\n } }\n"))
+		if good != (err == nil) {
+			t.Errorf("with a secret for %s: %v, want it good: %v", id, err, good)
+		}
+	}
+}
+
+// TestUsersByMethod has which secrets are enough for which methods.
+func TestUsersByMethod(t *testing.T) {
+	const hash = "secrets { ntlm-x { \n secret = 0x8846f7eaee8fb117ad06bdd830b7586c\n } }\n"
+	for _, c := range []struct {
+		method, secrets string
+		warned          bool
+	}{
+		{"eap-mschapv2", "", true}, {"eap-mschapv2", hash, false}, {"eap-peap", hash, false}, {"eap", hash, false},
+		{"eap-gtc", hash, true}, {"eap-md5", hash, true}, {"eap-tls", "", false}, {"eap-radius", "", false}, {"pubkey", "", false},
+		{"eap-gtc", "secrets { xauth-x { \n secret = abc\n } }\n", false},
+	} {
+		text, _, _ := strings.Cut(rounds("auth = pubkey", "auth = "+c.method), "secrets")
+		_, warnings := parse(t, text+c.secrets)
+		if got := strings.Contains(said(warnings, nil), "secrets has no passwords of users"); got != c.warned {
+			t.Errorf("auth = %s with %q: warned %v, want %v: %v", c.method, c.secrets, got, c.warned, warnings)
+		}
+	}
+}
+
+// TestNothingToJudge has certificates where no method shows one.
+func TestNothingToJudge(t *testing.T) {
+	r := &round{Auth: core.Auth{Method: core.AuthEAP, EAP: core.EAP{Method: eap.TypeMSCHAPv2}, CACerts: []*auth.Certificate{nil}, PublicKeys: []*auth.PublicKey{nil}}}
+	d := Loader{}.decoder("")
+	d.checkEAP(r, at{path: "r"})
+	if got := said(d.warnings, nil); !strings.Contains(got, "r: a certificate has no effect with auth = eap-mschapv2") || !strings.Contains(got, "r: pubkeys has no effect") {
+		t.Errorf("a CA and a key of a round by MSCHAPv2 give\n%s", got)
+	}
+	r.EAP.Method, r.PublicKeys, d = eap.TypePEAP, nil, Loader{}.decoder("")
+	if d.checkEAP(r, at{path: "r"}); len(d.warnings) > 0 {
+		t.Errorf("a CA of a round by PEAP gives %v", d.warnings)
+	}
+}
+
+func TestCharonEAP(t *testing.T) {
+	c, warnings := strongswan(t, `libtls {
+	version_min = 1.2
+	version_max = 1.2
+}
+charon {
+	rsa_pss = yes
+	tls {
+		version_max = 1.3
+	}
+	plugins {
+		eap-dynamic {
+			preferred = peap, gtc peap
+			prefer_user = yes
+		}
+		eap-tls {
+			fragment_size = 1400
+			max_message_count = 32
+			include_length = no
+		}
+		eap-ttls {
+			fragment_size = 900
+			max_message_count = 500
+			phase2_method = md5
+			phase2_piggyback = yes
+			phase2_tnc = no
+			phase2_tnc_method = pt
+			request_peer_auth = yes
+		}
+		eap-peap {
+			max_message_count = 0
+			phase2_method = GTC
+			request_peer_auth = yes
+		}
+	}
+}
+charon-systemd {
+	plugins {
+		eap-ttls {
+			fragment_size = 1000
+		}
+	}
+}
+`)
+	want := core.EAPSettings{
+		Preferred:  []eap.Type{eap.TypePEAP, eap.TypeGTC, eap.TypeTLS, eap.TypeTTLS, eap.TypeMSCHAPv2},
+		PreferUser: true, TTLS: eap.TypeMD5, PEAP: eap.TypeGTC, TTLSCertificate: true, PEAPCertificate: true,
+		FragmentSize: 1000, MaxRounds: 500, MinTLS: tls.VersionTLS12, MaxTLS: tls.VersionTLS13,
+	}
+	if !reflect.DeepEqual(c.EAP, want) || !c.RSAPSS || len(warnings) > 0 {
+		t.Errorf("the settings are %+v, want %+v; warnings %v", c.EAP, want, warnings)
+	}
+	if c, _ = strongswan(t, "charon { plugins { eap-tls { max_message_count = 100 } } }"); c.EAP.MaxRounds != 0 {
+		t.Errorf("a bound of 100 packets is %d, want goswan's own, which is above it", c.EAP.MaxRounds)
+	}
+}
