@@ -115,6 +115,20 @@ func readPreferred(c *Charon, v settings.Value) error {
 var tlsSettings = []key[Charon]{
 	{"version_min", readTLSVersion(func(c *Charon) *uint16 { return &c.EAP.MinTLS })},
 	{"version_max", readTLSVersion(func(c *Charon) *uint16 { return &c.EAP.MaxTLS })},
+	// goswan's own; strongSwan, whose TLS 1.2 has no extended master secret, ignores it.
+	{"extended_master_secret", readExtendedMasterSecret},
+}
+
+// readExtendedMasterSecret tells whether EAP alone may prove a responder with a TLS 1.2 that has none (RFC 7627).
+func readExtendedMasterSecret(c *Charon, v settings.Value) error {
+	needed, err := parseBool(v)
+	if err != nil {
+		return err
+	}
+	if c.EAP.WithoutEMS = !needed; c.EAP.WithoutEMS {
+		return warning("use TLS 1.3 on both sides", "EAP that alone proves the responder (RFC 5998) is then only as good as the peers' check of its certificate")
+	}
+	return nil
 }
 
 // tlsVersions are strongSwan's words for versions of TLS. RFC 8996 has withdrawn those below 1.2.

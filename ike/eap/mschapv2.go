@@ -331,4 +331,7 @@ func (m *mschapServer) refuse(wrong *Reason, id uint8) serverTurn {
 	return serverTurn{request: mschapPacket{op: opFailure, id: id, body: []byte(text)}.data()}
 }
 
+// failed is what was wrong with the last response.
+func (m *mschapServer) failed() *Reason { return m.wrong }
+
 func (m *mschapServer) wipe() { m.hash.Wipe() }

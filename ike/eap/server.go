@@ -232,6 +232,14 @@ func (s *Server) discard(reason *Reason) Step {
 	return Step{Send: bytes.Clone(s.last), Discarded: reason}
 }
 
+// Failing is why the conversation is lost although the peer does not know yet, or has gone without an answer; nil if it is not.
+func (s *Server) Failing() *Reason {
+	if f, ok := s.machine.(interface{ failed() *Reason }); ok {
+		return f.failed()
+	}
+	return nil
+}
+
 // doing is the method under way, 0 when none.
 func (s *Server) doing() Type {
 	if s.method == nil {

@@ -222,6 +222,9 @@ func (m *tunnelPeer) wipe() {
 	m.inside.wipe()
 }
 
+// failed is why the conversation is lost.
+func (t *tunnel) failed() *Reason { return t.failing }
+
 // complete adds keys and certificates to an outcome.
 func (t *tunnel) complete(o outcome) (outcome, *Reason) {
 	o.certificates = t.certificates()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/ike/eap"
 	"github.com/goswan/goswan/ike/ikev2/wire"
 )
 
@@ -136,6 +137,15 @@ func (a *applicant) wipe() {
 	if a != nil {
 		a.talk.wipe()
 	}
+}
+
+// leaves is why an applicant has given up: what we know of a wrong password, say, or what it tells.
+func (a *applicant) leaves(sa *ikeSA, req *request) *core.Reason {
+	defer a.wipe()
+	if server, ok := a.talk.machine.(*eap.Server); ok && server.Failing() != nil {
+		return sa.refusedEAP(a.conn.Remote[a.theirs], server.Failing(), req.msg.MessageID)
+	}
+	return sa.refusedBy(req.msg.ErrorNotify(), 1, req.msg)
 }
 
 // judgedRound is the end of a later round.

@@ -80,7 +80,7 @@ func (m *Machine) answer(sa *ikeSA, req *request) {
 	if !sa.established() && req.msg.Exchange == header.Informational && sa.opened.applicant != nil && req.msg.ErrorNotify() != nil {
 		// The initiator has refused us in the midst of IKE_AUTH (RFC 7296 §2.21.2).
 		sa.respond(req)
-		m.endAnswered(sa, sa.refusedBy(req.msg.ErrorNotify(), 1, req.msg))
+		m.endAnswered(sa, sa.opened.applicant.leaves(sa, req))
 		return
 	}
 	if !sa.established() {
