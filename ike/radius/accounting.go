@@ -69,7 +69,7 @@ func (c *Client) Account(ctx context.Context, r Record) error {
 			return nil
 		}
 		failed = append(failed, err)
-		if ctx.Err() != nil || !errors.Is(err, errSilent) {
+		if ctx.Err() != nil || !errors.Is(err, ErrSilent) {
 			break
 		}
 	}
