@@ -23,10 +23,10 @@ type Backend interface {
 	Ask(ctx context.Context, q core.EAPQuestion) (eap.Answer, error)
 }
 
-var (
-	errNoLibrary = errors.New("nothing is fetched by this endpoint")
-	errNoBackend = errors.New("no RADIUS server is configured (plugins.eap-radius in strongswan.conf)")
-)
+// ErrNoBackend is the answer where there is no authentication server to ask.
+var ErrNoBackend = errors.New("no RADIUS server is configured (plugins.eap-radius in strongswan.conf)")
+
+var errNoLibrary = errors.New("nothing is fetched by this endpoint")
 
 // ask has a question answered on another goroutine, which ends with the lineage. A machine has few questions open at a time, one
 // of them about EAP, so that lineages bound the goroutines, and Limits.HalfOpen those of strangers.
@@ -60,7 +60,7 @@ func (l *lineage) answerer(question any) (func(context.Context) (any, error), er
 		return func(ctx context.Context) (any, error) { return l.e.cfg.Library.Do(ctx, q) }, nil
 	case core.EAPQuestion:
 		if l.e.cfg.Backend == nil {
-			return nil, errNoBackend
+			return nil, ErrNoBackend
 		}
 		return func(ctx context.Context) (any, error) { return l.e.cfg.Backend.Ask(ctx, q) }, nil
 	}
