@@ -355,8 +355,17 @@ type Secret struct {
 
 // Pool is one section of `pools`, parsed. What it leases is ike/pool's matter.
 type Pool struct {
-	Name       string
-	Addrs      string // a network or a range
+	Name string
+	// Addrs is a network or a range; "" in the pool "radius", whose addresses an authentication server grants.
+	Addrs      string
+	Static     []StaticAddress
 	Attributes []Attribute
 	Source     Position
+}
+
+// StaticAddress is an address of a pool that one peer always gets, and no other.
+type StaticAddress struct {
+	Peer   auth.Identity
+	Addr   netip.Addr
+	Source Position
 }
