@@ -228,7 +228,7 @@ type Auth struct {
 	Revocation  auth.Revocation
 	// EAP is for AuthEAP; Constraints, CACerts and the like then rule the certificates in EAP's TLS.
 	EAP EAP
-	// Groups are those one of which the peer has to be in, as an authentication server says (eap.Grant.Classes); none is all.
+	// Groups are those one of which the peer has to be in, as an authentication server says (eap.Grant.Groups); none is all.
 	Groups []string
 
 	Source Position
