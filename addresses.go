@@ -136,17 +136,26 @@ func (h *hostNames) resolve(ctx context.Context, c *core.Catalog) {
 			if _, done := known[name]; done || !isHostName(name) {
 				continue
 			}
-			wait, cancel := context.WithTimeout(ctx, resolveTimeout)
-			if addrs, err := net.DefaultResolver.LookupNetIP(wait, "ip", name); err == nil {
-				for i := range addrs {
-					addrs[i] = addrs[i].Unmap()
-				}
-				known[name] = addrs
-			} else {
-				known[name] = h.lookup(name)
+			addrs, err := lookup(ctx, name)
+			if err != nil {
+				addrs = h.lookup(name)
 			}
-			cancel()
+			known[name] = addrs
 		}
 	}
 	h.known.Store(&known)
+}
+
+// lookup asks the resolver for the addresses of a name; there is at least one.
+func lookup(ctx context.Context, name string) ([]netip.Addr, error) {
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+	if err == nil && len(addrs) == 0 {
+		err = fmt.Errorf("%s has no address", name)
+	}
+	for i := range addrs {
+		addrs[i] = addrs[i].Unmap()
+	}
+	return addrs, err
 }

@@ -208,3 +208,8 @@ func (e *Endpoint) initiateLater(conn *core.Connection, child *core.Child, flow 
 		_ = e.negotiate(ctx, negotiation{conn: conn, child: child, flow: flow, why: why}) // it is logged
 	})
 }
+
+// endIKE begins the end of an IKE SA, with notice to the peer, and does not wait for it.
+func (e *Endpoint) endIKE(id uint32, reason *core.Reason) {
+	e.ike.Command(id, func(op uint64) core.Command { return core.Delete{Op: op, IKE: true, Reason: reason} }, func(*core.Reason) {})
+}

@@ -28,7 +28,9 @@ func (d dataPath) Install(p esp.Params) error {
 	return d.e.engine.Install(p)
 }
 
-func (d dataPath) Remove(id esp.ID) { d.e.engine.Remove(id) }
+func (d dataPath) Remove(id esp.ID) {
+	d.e.accounts.remove(id, func() (esp.Counters, bool) { return d.e.engine.Remove(id) })
+}
 
 func (d dataPath) Move(id esp.ID, local, remote netip.AddrPort) { d.e.engine.Move(id, local, remote) }
 
@@ -37,6 +39,7 @@ func (d dataPath) ReleaseSPI(spi esp.SPI) { d.e.engine.ReleaseSPI(spi) }
 // watch sees what the machines tell, on the goroutine of each lineage: it acts where the host is concerned, logs, and
 // passes everything on.
 func (e *Endpoint) watch(lineage uint64, o core.Output) {
+	e.accounts.watch(lineage, o)
 	switch o := o.(type) {
 	case core.ChildUp:
 		e.childUp(o.IKE, o.Child)

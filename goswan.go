@@ -81,6 +81,9 @@ type Config struct {
 	// them; "" leaves the host's resolver alone.
 	ResolvConf string
 
+	// RADIUS are the servers that decide about peers with `auth = eap-radius`.
+	RADIUS RADIUS
+
 	// SeparateIKESAs negotiates an IKE SA for each Child SA (strongSwan's reuse_ikesa = no).
 	SeparateIKESAs bool
 
@@ -105,6 +108,9 @@ type Endpoint struct {
 	mtu       tunnelMTU
 	keys      *keyLog // nil: none
 	library   fetch.Client
+
+	authServers *authServers
+	accounts    *accounts
 
 	loading     sync.Mutex // held while the catalog is being replaced
 	running     bool       // Run acts on the catalog; guarded by loading
@@ -142,6 +148,9 @@ func New(c Config) (*Endpoint, error) {
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.catalog.Store(&core.Catalog{})
 	e.leases = e.newLeases(c.Leases)
+	e.authServers = newAuthServers(c.Log, e.serversSilent)
+	e.authServers.load(c.RADIUS)
+	e.accounts = newAccounts(c.Log, e.authServers)
 	if err := e.open(c); err != nil {
 		return nil, errors.Join(err, e.closeParts())
 	}
@@ -217,8 +226,10 @@ func (e *Endpoint) assemble(c Config) {
 			Settings:     settings,
 			KeyLog:       e.keys != nil,
 		},
-		Network: e.transport, DataPath: dataPath{e}, Limits: c.Limits, Library: &e.library, Watch: e.watch, Log: e.log,
+		Network: e.transport, DataPath: dataPath{e}, Limits: c.Limits, Library: &e.library, Backend: e.authServers,
+		Watch: e.watch, Log: e.log,
 	})
+	e.accounts.counters, e.accounts.end = e.engine.Counters, e.endIKE
 }
 
 // Run carries packets and negotiates until ctx is done; then it deletes the SAs with notice to the peers, undoes what
@@ -236,7 +247,11 @@ func (e *Endpoint) Run(ctx context.Context) error {
 	scriptCtx, stopScripts := context.WithCancel(context.Background())
 	scripts := make(chan struct{})
 	go func() { e.updown.run(scriptCtx); close(scripts) }()
+	accountCtx, stopAccounts := context.WithCancel(context.Background())
+	accounts := make(chan struct{})
+	go func() { e.accounts.run(accountCtx); close(accounts) }()
 	e.background(e.names.follow(&e.catalog))
+	e.background(e.authServers.follow)
 	e.begin()
 	var err error
 	patience := closeTimeout
@@ -250,7 +265,9 @@ func (e *Endpoint) Run(ctx context.Context) error {
 	stopPath()
 	err = errors.Join(err, <-failed)
 	stopScripts()
+	stopAccounts()
 	<-scripts
+	<-accounts
 	return errors.Join(err, e.closeParts())
 }
 

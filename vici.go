@@ -68,12 +68,12 @@ type viciDaemon struct {
 	places places
 }
 
-// places finds the lines of swanctl.conf at which a connection stands that a client loaded from there: vici's messages
-// do not tell, and people want to know.
+// places finds what a client loaded from swanctl.conf as it stands there: vici's messages do not tell the lines, which people want
+// to know, and strongSwan's swanctl leaves out the sections of pools.
 type places struct {
 	mu      sync.Mutex // guards what follows
 	read    time.Time
-	catalog core.Catalog // its connections
+	catalog core.Catalog // its connections and pools
 }
 
 // placesAge is how soon the file may be read again for a connection that it did not have.
@@ -97,6 +97,26 @@ func (p *places) find(loader config.Loader, conn *core.Connection) *core.Connect
 	return conn
 }
 
+// pool is the pool as it stands in the file, with the addresses of single peers, if it says the same there but for those.
+func (p *places) pool(loader config.Loader, pool *core.Pool) *core.Pool {
+	if loader.Path == "" || len(pool.Static) > 0 {
+		return pool
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Since(p.read) >= placesAge {
+		p.load(loader)
+	}
+	for _, there := range p.catalog.Pools {
+		bare := *there
+		bare.Static = nil
+		if config.SamePool(&bare, pool) {
+			return there
+		}
+	}
+	return pool
+}
+
 // load reads the file; one with mistakes has no places to tell.
 func (p *places) load(loader config.Loader) {
 	loader.ConnectionsOnly = true
@@ -108,7 +128,7 @@ func (p *places) load(loader config.Loader) {
 	for _, s := range catalog.Secrets {
 		s.Key.Wipe()
 	}
-	p.catalog.Connections = catalog.Connections
+	p.catalog.Connections, p.catalog.Pools = catalog.Connections, catalog.Pools
 }
 
 func (d *viciDaemon) Version() vici.Version {
@@ -143,7 +163,10 @@ func (d *viciDaemon) Policies() []vici.Policy {
 func (d *viciDaemon) Pools() []vici.Pool {
 	var all []vici.Pool
 	for _, s := range d.e.leases.Status() {
-		p := vici.Pool{Name: s.Name, Base: s.First.String(), Size: s.Size, Online: uint64(s.Online), Offline: uint64(s.Offline)}
+		p := vici.Pool{Name: s.Name, Base: "RADIUS", Size: s.Size, Online: uint64(s.Online), Offline: uint64(s.Offline)}
+		if s.First.IsValid() {
+			p.Base = s.First.String()
+		}
 		for _, l := range s.Leases {
 			p.Leases = append(p.Leases, vici.Lease{Address: l.Addr.String(), Identity: l.Peer.String(), Online: l.Online})
 		}
@@ -243,6 +266,7 @@ func (d *viciDaemon) LoadPool(s *settings.Section) error {
 	if err != nil {
 		return err
 	}
+	pool = d.places.pool(d.loader, pool)
 	d.e.change(func(c *core.Catalog) {
 		c.Pools = append(slices.DeleteFunc(c.Pools, func(p *core.Pool) bool { return p.Name == pool.Name }), pool)
 	})

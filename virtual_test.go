@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/goswan/goswan/config"
+	"github.com/goswan/goswan/config/settings"
 	"github.com/goswan/goswan/esp/encap"
 	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
@@ -227,4 +229,41 @@ func TestNamesOfSeveralPeers(t *testing.T) {
 	check("[10.9.0.53 10.2.0.53 10.2.0.54] [lab.example corp.example]")
 	give(4, "10.4.0.53", "")
 	check("[10.4.0.53 10.9.0.53 10.2.0.53 10.2.0.54] []")
+}
+
+// TestStaticAddressesByVICI has swanctl.conf's addresses of single peers, which strongSwan's swanctl does not send.
+func TestStaticAddressesByVICI(t *testing.T) {
+	dir := t.TempDir()
+	conf := "pools {\n office {\n addrs = 10.3.0.0/24\n static-alice {\n id = alice@example.org\n addr = 10.3.0.10\n }\n }\n}\n"
+	if err := os.WriteFile(filepath.Join(dir, "swanctl.conf"), []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sun := newEnd(t, encap.NewNetwork(), sunText())
+	d := &viciDaemon{e: sun.Endpoint, loader: config.Loader{Path: dir}}
+	load := func(fill func(*settings.Section)) {
+		t.Helper()
+		s := settings.New("office", settings.Position{})
+		fill(s)
+		if err := d.LoadPool(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shows := func(identity string) bool {
+		leases := d.Pools()[0].Leases
+		return len(leases) == 1 && leases[0].Address == "10.3.0.10" && leases[0].Identity == identity && !leases[0].Online
+	}
+	load(func(s *settings.Section) { s.Set("addrs", "10.3.0.0/24", settings.Position{}) })
+	want(t, "a pool as it stands in the file has its addresses", shows("alice@example.org"))
+	load(func(s *settings.Section) { s.Set("addrs", "10.3.0.0/25", settings.Position{}) })
+	want(t, "another one has not", len(d.Pools()[0].Leases) == 0)
+	load(func(s *settings.Section) {
+		s.Set("addrs", "10.3.0.0/25", settings.Position{})
+		sub := s.Ensure("static-bob", settings.Position{})
+		sub.Set("id", "bob", settings.Position{})
+		sub.Set("addr", "10.3.0.10", settings.Position{})
+	})
+	want(t, "a message may have them itself", shows("bob"))
+	lease, err := sun.leases.Lease(core.LeaseRequest{Pools: []string{"radius"}, Requested: netip.IPv4Unspecified(), Granted: []netip.Addr{netip.MustParseAddr("10.9.0.1")}})
+	pools := d.Pools()
+	want(t, "what a RADIUS server granted is shown", err == nil && lease.Pool == "radius" && len(pools) == 2 && pools[1].Base == "RADIUS" && pools[1].Online == 1)
 }

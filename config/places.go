@@ -17,7 +17,8 @@ func places() []struct {
 		{childTable.place, childTable.keyNames(), nil},
 		{"secrets.ike<suffix>", []string{"secret"}, nil},
 		{"secrets.private<suffix>", privateTable.keyNames(), nil},
-		{"pools.<name>", append([]string{"addrs"}, poolAttributes...), nil},
+		{"pools.<name>", append([]string{"addrs"}, poolAttributes...), []string{"static*"}},
+		{staticTable.place, staticTable.keyNames(), nil},
 		{authorityTable.place, authorityTable.keyNames(), nil},
 		{"the top of the file", nil, topNames},
 	}

@@ -74,12 +74,71 @@ func (d *decoder) pool(s *settings.Section, where at) *core.Pool {
 		p.Attributes = append(p.Attributes, all...)
 	}
 	for _, sub := range s.Sections() {
-		d.report(where.section(sub), bad("write `"+sub.Name+" = value`", "a pool has settings, not sections"))
+		if !fits("static*", sub.Name) {
+			d.report(where.section(sub), bad("write `"+sub.Name+" = value`, or `static-… { id = …  addr = … }` for the address of one peer", "no such section in a pool"))
+			continue
+		}
+		d.static(p, sub, where.section(sub))
 	}
-	if p.Addrs == "" {
+	switch granted := p.Name == pool.RADIUS; {
+	case granted && (p.Addrs != "" || len(p.Static) > 0):
+		d.report(where, bad("keep only attributes as dns in it, or give the pool another name", "the RADIUS servers give the addresses of the pool %s", p.Name))
+	case !granted && p.Addrs == "":
 		d.report(where, bad("add `addrs = 10.3.0.0/24`, the addresses to assign", "there is no addrs in it"))
 	}
 	return p
+}
+
+// staticTable is a section of a pool with the address of one peer, which strongSwan keeps in a database instead.
+var staticTable = table[core.StaticAddress]{
+	place: "pools.<pool>.static<suffix>",
+	keys: []key[core.StaticAddress]{
+		{"id", func(s *core.StaticAddress, v settings.Value) (err error) {
+			s.Peer, err = identity(v.Text)
+			if err == nil && (s.Peer.IsAny() || isNamePattern(s.Peer)) {
+				err = bad("write the identity of one peer, its EAP identity if it has one", "%q is not one peer", v.Text)
+			}
+			return err
+		}},
+		{"addr", func(s *core.StaticAddress, v settings.Value) (err error) {
+			if s.Addr, err = netip.ParseAddr(v.Text); err != nil {
+				err = bad("write one address as 10.3.0.10", "%q is not an address", v.Text)
+			}
+			return err
+		}},
+	},
+}
+
+// static reads a section with the address of one peer.
+func (d *decoder) static(p *core.Pool, s *settings.Section, where at) {
+	static := core.StaticAddress{Source: position(s.At)}
+	failed := len(d.problems)
+	staticTable.read(d, &static, s, where)
+	if len(d.problems) > failed {
+		return
+	}
+	d.report(where, checkStatic(p, static))
+	p.Static = append(p.Static, static)
+}
+
+// checkStatic tells what is wrong with the address of one peer in a pool.
+func checkStatic(p *core.Pool, s core.StaticAddress) error {
+	rng, err := pool.ParseRange(p.Addrs)
+	taken := slices.IndexFunc(p.Static, func(o core.StaticAddress) bool { return o.Addr == s.Addr })
+	twice := slices.IndexFunc(p.Static, func(o core.StaticAddress) bool { return o.Peer == s.Peer })
+	switch {
+	case s.Peer.IsAny():
+		return bad("add `id = …`, whose address it is", "there is no id in it")
+	case !s.Addr.IsValid():
+		return bad("add `addr = …`", "there is no addr in it")
+	case err == nil && !rng.Contains(s.Addr):
+		return bad("write an address within addrs; the first and the last of a network are not assigned", "%s is not one that %s assigns", s.Addr, p.Addrs)
+	case taken >= 0:
+		return bad("give each peer an address of its own", "%s is the address of %s already (%s)", s.Addr, p.Static[taken].Peer, p.Static[taken].Source)
+	case twice >= 0:
+		return bad("keep one; a peer has one address of a pool", "%s has %s already (%s)", s.Peer, p.Static[twice].Addr, p.Static[twice].Source)
+	}
+	return nil
 }
 
 func checkPoolAddrs(v settings.Value) error {
@@ -155,7 +214,7 @@ func (d *decoder) checkPools(catalog *core.Catalog) {
 	}
 	for _, c := range catalog.Connections {
 		for _, name := range c.Pools {
-			if slices.Contains(names, name) {
+			if name == pool.RADIUS || slices.Contains(names, name) {
 				continue
 			}
 			fix := "add it to the section pools"

@@ -17,6 +17,11 @@ func Same(a, b *core.Connection) bool {
 	return same(reflect.ValueOf(a).Elem(), reflect.ValueOf(b).Elem())
 }
 
+// SamePool tells it of two pools.
+func SamePool(a, b *core.Pool) bool {
+	return same(reflect.ValueOf(a).Elem(), reflect.ValueOf(b).Elem())
+}
+
 var positionType = reflect.TypeFor[core.Position]()
 
 // same compares the kinds of values that a connection is made of; positions are all the same.

@@ -75,6 +75,8 @@ type Config struct {
 	Limits      Limits
 	// Library answers the machines' questions about certificates; nil answers none.
 	Library Library
+	// Backend answers their questions about peers that authenticate with EAP; nil is no authentication server.
+	Backend Backend
 	// Watch sees, in order and on the lineage's goroutine, every output that tells rather than asks: Established,
 	// ChildUp, Failed, Message, Log, IKEKeys … It must not block.
 	Watch func(id uint64, o core.Output)

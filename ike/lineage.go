@@ -61,7 +61,9 @@ func (l *lineage) over() bool { return l.begun.Load() && len(l.Status()) == 0 }
 // command queues a command; after the lineage's end it is lost.
 func (l *lineage) command(c core.Command) {
 	l.mu.Lock()
-	if !l.ended {
+	if l.ended {
+		discard(c)
+	} else {
 		l.commands = append(l.commands, c)
 	}
 	l.mu.Unlock()
@@ -257,9 +259,12 @@ func (l *lineage) end(reason *core.Reason) {
 		reason = &core.Reason{Kind: core.Cancelled, Phase: 1, Text: "the IKE SA was closed"}
 	}
 	l.endedBy = reason
-	ops := l.ops
-	l.ops = nil
+	ops, lost := l.ops, l.commands
+	l.ops, l.commands = nil, nil
 	l.mu.Unlock()
+	for _, c := range lost {
+		discard(c)
+	}
 	for _, f := range ops {
 		f(reason)
 	}

@@ -36,7 +36,8 @@ func newRun() *cobra.Command {
 		Use:   "run",
 		Short: "Run the daemon in the foreground",
 		Long: `Runs the daemon in the foreground until SIGTERM or SIGINT: the peers are told that their SAs are gone, and what was put
-on the host is undone. SIGHUP reloads swanctl.conf; a configuration with a mistake is refused, and what runs goes on.
+on the host is undone. SIGHUP reloads swanctl.conf, and of strongswan.conf the RADIUS servers; a configuration with a mistake
+is refused, and what runs goes on.
 
 It needs root, or CAP_NET_ADMIN and CAP_NET_BIND_SERVICE. It reads DIR/swanctl.conf and strongswan.conf (or the file in
 STRONGSWAN_CONF), and takes commands on a vici socket, from goswan's own commands and from strongSwan's swanctl.`,
@@ -123,6 +124,7 @@ func (o *runOptions) endpoint(charon *config.Charon, catalog *core.Catalog, log 
 			CookieThreshold: charon.CookieThreshold, CookieThresholdIP: charon.CookieThresholdIP, BlockThreshold: charon.BlockThreshold,
 			HalfOpen: charon.HalfOpenLimit, IKESAs: charon.IKESALimit, InitiatorOnly: charon.InitiatorOnly,
 		},
+		RADIUS:         radiusOf(charon.RADIUS),
 		SeparateIKESAs: !charon.ReuseIKESA,
 		TUN:            tun.Config{Name: name, MTU: o.mtu, Queues: o.queues},
 		Sockets:        encap.Config{Port: charon.Port, PortNATT: charon.PortNATT, Mark: route.DefaultMark, Lanes: o.queues},
@@ -186,13 +188,14 @@ func (o *runOptions) serve(ctx context.Context, e *goswan.Endpoint, charon *conf
 	}
 }
 
-// reloadFor reads swanctl.conf again; a mistake in it changes nothing.
+// reloadFor reads swanctl.conf again, and the RADIUS servers of strongswan.conf; a mistake changes nothing.
 func (o *runOptions) reloadFor(e *goswan.Endpoint, log *zap.Logger) func() error {
 	return func() error {
-		_, catalog, err := o.load(log)
+		charon, catalog, err := o.load(log)
 		if err != nil {
 			return err
 		}
+		e.LoadRADIUS(radiusOf(charon.RADIUS))
 		e.Load(catalog)
 		log.Info("configuration reloaded", zap.String("file", filepath.Join(o.dir, "swanctl.conf")), zap.Int("connections", len(catalog.Connections)))
 		return nil

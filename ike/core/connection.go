@@ -228,7 +228,7 @@ type Auth struct {
 	Revocation  auth.Revocation
 	// EAP is for AuthEAP; Constraints, CACerts and the like then rule the certificates in EAP's TLS.
 	EAP EAP
-	// Groups are those one of which the peer has to be in, as an authentication server says (eap.Grant.Classes); none is all.
+	// Groups are those one of which the peer has to be in, as an authentication server says (eap.Grant.Groups); none is all.
 	Groups []string
 
 	Source Position
@@ -355,8 +355,17 @@ type Secret struct {
 
 // Pool is one section of `pools`, parsed. What it leases is ike/pool's matter.
 type Pool struct {
-	Name       string
-	Addrs      string // a network or a range
+	Name string
+	// Addrs is a network or a range; "" in the pool "radius", whose addresses an authentication server grants.
+	Addrs      string
+	Static     []StaticAddress
 	Attributes []Attribute
 	Source     Position
+}
+
+// StaticAddress is an address of a pool that one peer always gets, and no other.
+type StaticAddress struct {
+	Peer   auth.Identity
+	Addr   netip.Addr
+	Source Position
 }

@@ -55,8 +55,10 @@ type Grant struct {
 	InterimInterval time.Duration
 	// Filters are the names of Filter-Id.
 	Filters []string
-	// Classes go into every accounting message as they are (RFC 2865 §5.25); as texts they are the peer's groups.
+	// Classes go into every accounting message as they are (RFC 2865 §5.25).
 	Classes [][]byte
+	// Groups are those that the peer is in, as whoever asked the server reads its answer: Classes, Filters, or none of them.
+	Groups []string
 }
 
 // PassThrough is a pass-through authenticator (RFC 3748 §2.3): it knows no methods, and hands the peer's packets to an

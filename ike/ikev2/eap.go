@@ -150,7 +150,7 @@ func (sa *ikeSA) takesUser(conn *core.Connection, a *applicant, result *eap.Resu
 	case !want.EAP.IDSet && !want.EAP.RADIUS && !isAddress(a.id) && !provesUser(result, a.id):
 		text = fmt.Sprintf("the peer says it is %q, and EAP proved it to be %q", a.id, result.Identity)
 		fix = fmt.Sprintf("set `eap_id = %%any` in `remote`%s to tell users by EAP alone", at(want.Source))
-	case len(want.Groups) > 0 && !slices.ContainsFunc(result.Grant.Classes, func(c []byte) bool { return slices.Contains(want.Groups, string(c)) }):
+	case len(want.Groups) > 0 && !slices.ContainsFunc(result.Grant.Groups, func(group string) bool { return slices.Contains(want.Groups, group) }):
 		text = fmt.Sprintf("the peer %q is in none of the groups %s that connection %s requires", result.Identity, strings.Join(want.Groups, ", "), quoted(conn.Name))
 		fix = "have the RADIUS server name one of them in Class, or change `groups`" + at(want.Source)
 	default:

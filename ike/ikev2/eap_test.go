@@ -367,7 +367,7 @@ func byRADIUS(_, r *core.Catalog) {
 // TestEAPRADIUS has an authentication server decide, which grants an address, a group and a time.
 func TestEAPRADIUS(t *testing.T) {
 	p := newPKI(t)
-	server := &radius{grant: eap.Grant{Identity: "alice", Classes: [][]byte{[]byte("staff")}, SessionTimeout: time.Hour, Addresses: []netip.Addr{netip.MustParseAddr("10.3.0.77")}}}
+	server := &radius{grant: eap.Grant{Identity: "alice", Classes: [][]byte{[]byte("staff")}, Groups: []string{"staff"}, SessionTimeout: time.Hour, Addresses: []netip.Addr{netip.MustParseAddr("10.3.0.77")}}}
 	tc := newTest(t, sim.Faults{}, p.byEAP(eap.TypeMSCHAPv2), byRADIUS, func(l, r *core.Catalog) {
 		l.Connections[0].VIPs = []netip.Addr{netip.IPv4Unspecified()}
 		l.Connections[0].Children[0].LocalTS, r.Connections[0].Children[0].RemoteTS = nil, nil

@@ -28,8 +28,10 @@ type Leases struct {
 	config Config
 	writer *writer // nil: in memory only
 	pools  []*pool
-	kept   map[string][]Record // of pools that are not configured
-	closed bool
+	// granted are the addresses that authentication servers gave, as long as they are in use.
+	granted *pool
+	kept    map[string][]Record // of pools that are not configured
+	closed  bool
 }
 
 // pool is one pool.
@@ -42,6 +44,9 @@ type pool struct {
 	byPeer map[auth.Identity][]*lease
 	idle   *list.List // offline leases, the longest unused first
 	online int
+	static map[netip.Addr]auth.Identity // whose addresses they always are
+	fixed  map[auth.Identity]netip.Addr // the same by peer
+	others *pool                        // has addresses that are in use elsewhere; nil is none
 }
 
 // lease is an address that a peer has or had.
@@ -72,7 +77,8 @@ func New(c Config) *Leases {
 	if c.Failed == nil {
 		c.Failed = func(error) {}
 	}
-	return &Leases{config: c, kept: map[string][]Record{}}
+	granted := emptyPool(RADIUS)
+	return &Leases{config: c, granted: granted, kept: map[string][]Record{}}
 }
 
 // open opens the store and takes what is in it. l.mu is held.
@@ -120,8 +126,12 @@ func (l *Leases) Configure(pools []*core.Pool) error {
 	var next []*pool
 	var failed error
 	for _, c := range pools {
+		if c.Name == RADIUS {
+			continue
+		}
 		i := slices.IndexFunc(l.pools, func(p *pool) bool { return p.name == c.Name })
 		if i >= 0 && l.pools[i].text == c.Addrs {
+			l.pools[i].reserve(c.Static)
 			next = append(next, l.pools[i])
 			l.pools = slices.Delete(l.pools, i, i+1)
 			continue
@@ -131,6 +141,7 @@ func (l *Leases) Configure(pools []*core.Pool) error {
 			failed = err
 			continue
 		}
+		p.others = l.granted
 		if i >= 0 {
 			p.inherit(l.pools[i])
 		}
@@ -138,6 +149,7 @@ func (l *Leases) Configure(pools []*core.Pool) error {
 			p.restore(r)
 		}
 		delete(l.kept, c.Name)
+		p.reserve(c.Static)
 		next = append(next, p)
 	}
 	for _, gone := range l.pools {
@@ -154,9 +166,13 @@ func newPool(c *core.Pool) (*pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pool{
-		name: c.Name, text: c.Addrs, rng: rng, idle: list.New(), byAddr: map[netip.Addr]*lease{}, byPeer: map[auth.Identity][]*lease{},
-	}, nil
+	p := emptyPool(c.Name)
+	p.text, p.rng = c.Addrs, rng
+	return p, nil
+}
+
+func emptyPool(name string) *pool {
+	return &pool{name: name, idle: list.New(), byAddr: map[netip.Addr]*lease{}, byPeer: map[auth.Identity][]*lease{}}
 }
 
 // inherit takes the leases of the pool as it was configured before.
@@ -217,20 +233,19 @@ func (p *pool) records() (all []Record) {
 	return all
 }
 
-// Lease is core.Environment's: the address that the peer had, else one that nobody had, else the one that nobody has used
-// for longest, from the first of the pools that has such.
+// Lease is core.Environment's: the address that is the peer's by configuration or by the word of an authentication server, else
+// the one that it had, else one that nobody had, else the one that nobody has used for longest, from the first of the pools that
+// has such.
 func (l *Leases) Lease(r core.LeaseRequest) (core.Lease, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var pools []*pool
-	for _, name := range r.Pools {
-		for _, p := range l.pools {
-			if p.name == name && p.rng.First.Is4() == r.Requested.Is4() {
-				pools = append(pools, p)
-			}
-		}
+	pools := l.named(&r)
+	if p, found, err := l.exact(pools, &r); err != nil {
+		return core.Lease{}, err
+	} else if found != nil {
+		return l.take(p, found, &r), nil
 	}
-	for _, find := range []func(*pool, *core.LeaseRequest) *lease{(*pool).existing, (*pool).unused, (*pool).reassigned} {
+	for _, find := range []func(*pool, *core.LeaseRequest) *lease{(*pool).allowed, (*pool).existing, (*pool).unused, (*pool).reassigned} {
 		for _, p := range pools {
 			if found := find(p, &r); found != nil {
 				return l.take(p, found, &r), nil
@@ -238,6 +253,18 @@ func (l *Leases) Lease(r core.LeaseRequest) (core.Lease, error) {
 		}
 	}
 	return core.Lease{}, full(pools, &r)
+}
+
+// named are the pools of a request that have addresses of its family.
+func (l *Leases) named(r *core.LeaseRequest) (pools []*pool) {
+	for _, name := range r.Pools {
+		for _, p := range l.pools {
+			if p.name == name && p.rng.First.Is4() == r.Requested.Is4() {
+				pools = append(pools, p)
+			}
+		}
+	}
+	return pools
 }
 
 // take puts a lease online.
@@ -251,7 +278,7 @@ func (l *Leases) take(p *pool, found *lease, r *core.LeaseRequest) core.Lease {
 	}
 	found.users++
 	found.remote, found.seen = r.Remote, l.config.Now()
-	l.save(p.record(found))
+	l.save(p, found)
 	return core.Lease{Pool: p.name, Addr: found.addr, Peer: found.peer}
 }
 
@@ -260,7 +287,7 @@ func (p *pool) existing(r *core.LeaseRequest) *lease {
 	var idle *lease
 	for _, l := range p.byPeer[r.Peer] {
 		switch {
-		case slices.Contains(r.Except, l.addr):
+		case slices.Contains(r.Except, l.addr) || p.isOthers(l.addr, r.Peer):
 		case l.addr == r.Requested && (l.users == 0 || l.remote == r.Remote || r.Takeover):
 			return l
 		case l.users == 0 || r.Takeover:
@@ -274,11 +301,11 @@ func (p *pool) existing(r *core.LeaseRequest) *lease {
 
 // unused is a new lease of an address that nobody ever had: the one that the peer asks for, or the next.
 func (p *pool) unused(r *core.LeaseRequest) *lease {
-	if p.rng.Contains(r.Requested) && p.byAddr[r.Requested] == nil {
+	if p.rng.Contains(r.Requested) && p.byAddr[r.Requested] == nil && !p.isOthers(r.Requested, r.Peer) {
 		return p.make(r.Requested, r.Peer)
 	}
 	for ; p.next < p.rng.Size; p.next++ {
-		if a := p.rng.at(p.next); p.byAddr[a] == nil {
+		if a := p.rng.at(p.next); p.byAddr[a] == nil && !p.isOthers(a, r.Peer) {
 			p.next++
 			return p.make(a, r.Peer)
 		}
@@ -288,14 +315,19 @@ func (p *pool) unused(r *core.LeaseRequest) *lease {
 
 // reassigned is the lease that has been offline for longest, now the peer's.
 func (p *pool) reassigned(r *core.LeaseRequest) *lease {
-	oldest := p.idle.Front()
-	if oldest == nil {
-		return nil
+	for oldest := p.idle.Front(); oldest != nil; oldest = oldest.Next() {
+		if l := oldest.Value.(*lease); !p.isOthers(l.addr, r.Peer) {
+			p.drop(l)
+			return p.make(l.addr, r.Peer)
+		}
 	}
-	l := oldest.Value.(*lease)
-	p.idle.Remove(oldest)
+	return nil
+}
+
+// drop forgets a lease that is offline.
+func (p *pool) drop(l *lease) {
+	p.idle.Remove(l.place)
 	p.unfile(l)
-	return p.make(l.addr, r.Peer)
 }
 
 func (p *pool) make(a netip.Addr, peer auth.Identity) *lease {
@@ -324,7 +356,7 @@ func full(pools []*pool, r *core.LeaseRequest) error {
 func (l *Leases) Release(r core.Lease) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, p := range l.pools {
+	for _, p := range l.shown() {
 		found := p.byAddr[r.Addr]
 		if p.name != r.Pool || found == nil || found.peer != r.Peer || found.users == 0 {
 			continue
@@ -335,20 +367,32 @@ func (l *Leases) Release(r core.Lease) {
 			p.online--
 			found.place = p.idle.PushBack(found)
 		}
-		l.save(p.record(found))
+		l.save(p, found)
+		if p == l.granted && found.users == 0 {
+			l.ungrant(found)
+		}
 	}
 }
 
-func (l *Leases) save(r Record) {
-	if l.writer != nil {
-		l.writer.put(r)
+// save has a lease stored. What a server granted holds for an IKE SA alone.
+func (l *Leases) save(p *pool, found *lease) {
+	if l.writer != nil && p != l.granted {
+		l.writer.put(p.record(found))
 	}
+}
+
+// shown are all pools, the granted addresses last if there are any.
+func (l *Leases) shown() []*pool {
+	if l.granted.online == 0 {
+		return l.pools
+	}
+	return append(slices.Clone(l.pools), l.granted)
 }
 
 // Status is a snapshot of one pool.
 type Status struct {
 	Name            string
-	First           netip.Addr // of its addresses
+	First           netip.Addr // of its addresses; the zero value for those that authentication servers granted
 	Size            uint64
 	Online, Offline int
 	Leases          []LeaseStatus // by address
@@ -359,17 +403,24 @@ type LeaseStatus struct {
 	Addr   netip.Addr
 	Peer   auth.Identity
 	Online bool
+	// Static says that the address is the peer's by configuration, even if it never had it.
+	Static bool
 }
 
-// Status are snapshots of the pools, in the order of the configuration.
+// Status are snapshots of the pools, in the order of the configuration; behind them is RADIUS while it has leases.
 func (l *Leases) Status() []Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var all []Status
-	for _, p := range l.pools {
-		s := Status{Name: p.name, First: p.rng.First, Size: p.rng.Size, Online: p.online, Offline: p.idle.Len()}
+	for _, p := range l.shown() {
+		s := Status{Name: p.name, First: p.rng.First, Size: p.size(), Online: p.online, Offline: p.idle.Len()}
 		for _, found := range p.byAddr {
-			s.Leases = append(s.Leases, LeaseStatus{Addr: found.addr, Peer: found.peer, Online: found.users > 0})
+			s.Leases = append(s.Leases, LeaseStatus{Addr: found.addr, Peer: found.peer, Online: found.users > 0, Static: p.static[found.addr] == found.peer})
+		}
+		for a, peer := range p.static {
+			if p.byAddr[a] == nil {
+				s.Leases = append(s.Leases, LeaseStatus{Addr: a, Peer: peer, Static: true})
+			}
 		}
 		slices.SortFunc(s.Leases, func(a, b LeaseStatus) int { return a.Addr.Compare(b.Addr) })
 		all = append(all, s)

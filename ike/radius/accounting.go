@@ -24,6 +24,9 @@ const (
 	Stop    = Status(rfc2866.AcctStatusType_Value_Stop)
 )
 
+// String is RFC 2866's name.
+func (s Status) String() string { return rfc2866.AcctStatusType(s).String() }
+
 // Cause is why a session ended. RFC 2866 §5.10
 type Cause uint32
 
@@ -69,7 +72,7 @@ func (c *Client) Account(ctx context.Context, r Record) error {
 			return nil
 		}
 		failed = append(failed, err)
-		if ctx.Err() != nil || !errors.Is(err, errSilent) {
+		if ctx.Err() != nil || !errors.Is(err, ErrSilent) {
 			break
 		}
 	}

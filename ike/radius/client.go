@@ -1,6 +1,7 @@
 package radius
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -26,6 +27,10 @@ type Server struct {
 	// Auth and Accounting are its two ports. An invalid Accounting is a server that keeps no accounts.
 	Auth, Accounting netip.AddrPort
 	Secret           secret.Bytes
+	// NASIdentifier is what we call ourselves to this server; "" is Config's.
+	NASIdentifier string
+	// MaxOpen is how many requests to it are under way at a time, each with a socket; further ones wait. 0: 256.
+	MaxOpen int
 }
 
 func (s Server) name() string {
@@ -44,26 +49,34 @@ type Config struct {
 	// FramedMTU tells servers how long an EAP packet may be; 0 is 1024, which fits IKE into the smallest MTU of IPv6.
 	FramedMTU int
 	// Tries are the transmissions of a request to one server, 0: 4. Timeout is how long the first is waited for, 0: 2 s;
-	// each further one is waited for 1.4 times as long as the one before.
+	// each further one is waited for Growth times as long as the one before, 0: 1.4 times.
 	Tries   int
 	Timeout time.Duration
+	Growth  float64
 	// DeadTime is how long a server that did not answer comes last, 0: 1 min.
 	DeadTime time.Duration
-	// MaxOpen is how many requests are under way at a time, each with a socket; further ones wait. 0: 256.
-	MaxOpen int
+	// WithoutPorts leaves the ports out of Called-Station-Id and Calling-Station-Id.
+	WithoutPorts bool
+	// EAPStart begins a conversation with an empty EAP-Message, so that the server asks for the identity itself (RFC 3579 §2.1);
+	// otherwise IdentityPrefix goes before the identity in the EAP packet, by which some servers choose a method.
+	EAPStart       bool
+	IdentityPrefix string
+	// ClassGroups and FilterGroups make groups of Class, and of Filter-Id where the Tunnel-Type is ESP (eap.Grant.Groups).
+	ClassGroups, FilterGroups bool
+	// Heard is told when a server that answered before does not, with the error, and when it does again, with nil. It must not
+	// block; nil is told nothing.
+	Heard func(server string, err error)
 	// Dial makes the sockets, connected ones: they take packets from the server's address and port alone. nil is plain UDP.
 	Dial func(ctx context.Context, server netip.AddrPort) (net.Conn, error)
 }
 
-const growth = 1.4 // of the time a transmission is waited for
-
 // Client asks RADIUS servers. It may be used by many goroutines at a time.
 type Client struct {
 	config Config
-	open   chan struct{} // has a place for every request under way
+	open   []chan struct{} // by server: has a place for every request under way
 
 	mu     sync.Mutex  // guards silent
-	silent []time.Time // by server: until when it comes last
+	silent []time.Time // by server: until when it comes last; zero once it has answered
 }
 
 // New errs for a configuration that cannot work.
@@ -79,16 +92,25 @@ func New(config Config) (*Client, error) {
 		if len(s.Secret) == 0 {
 			return nil, fmt.Errorf("radius: server %s has no secret", s.name())
 		}
-	}
-	if len(config.NASIdentifier) > maxAttribute {
-		return nil, fmt.Errorf("radius: a NAS-Identifier of %d octets", len(config.NASIdentifier))
+		if n := max(len(s.NASIdentifier), len(config.NASIdentifier)); n > maxAttribute {
+			return nil, fmt.Errorf("radius: a NAS-Identifier of %d octets", n)
+		}
 	}
 	if config.FramedMTU < 0 || config.FramedMTU > 0 && config.FramedMTU < 64 {
 		return nil, fmt.Errorf("radius: Framed-MTU %d", config.FramedMTU)
 	}
-	config = config.withDefaults()
-	return &Client{config: config, open: make(chan struct{}, config.MaxOpen), silent: make([]time.Time, len(config.Servers))}, nil
+	c := &Client{config: config.withDefaults(), silent: make([]time.Time, len(config.Servers))}
+	for _, s := range config.Servers {
+		room := s.MaxOpen
+		if room <= 0 {
+			room = maxOpen
+		}
+		c.open = append(c.open, make(chan struct{}, room))
+	}
+	return c, nil
 }
+
+const maxOpen = 256 // requests under way to a server that has no number of its own
 
 func (c Config) withDefaults() Config {
 	if c.NASIdentifier == "" {
@@ -100,7 +122,7 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	for _, value := range []struct{ at, usual *int }{
-		{&c.FramedMTU, new(1024)}, {&c.Tries, new(4)}, {&c.MaxOpen, new(256)},
+		{&c.FramedMTU, new(1024)}, {&c.Tries, new(4)},
 	} {
 		if *value.at <= 0 {
 			*value.at = *value.usual
@@ -111,6 +133,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.DeadTime <= 0 {
 		c.DeadTime = time.Minute
+	}
+	if c.Growth < 1 {
+		c.Growth = 1.4
+	}
+	if c.Heard == nil {
+		c.Heard = func(string, error) {}
 	}
 	return c
 }
@@ -131,11 +159,19 @@ func (c *Client) Ask(ctx context.Context, q eap.Question, caller Caller) (eap.An
 			return a, nil
 		}
 		failed = append(failed, err)
-		if ctx.Err() != nil || !errors.Is(err, errSilent) {
+		if ctx.Err() != nil || !errors.Is(err, ErrSilent) {
 			break
 		}
 	}
 	return eap.Answer{}, errors.Join(failed...)
+}
+
+// Answered is the name of the server whose answer has this State.
+func (c *Client) Answered(state []byte) string {
+	if len(state) == 0 || int(state[0]) >= len(c.config.Servers) {
+		return ""
+	}
+	return c.config.Servers[state[0]].name()
 }
 
 // route is whom to ask: with a state, whose first octet is the server's place in the configuration, that one.
@@ -167,13 +203,18 @@ func (c *Client) order(fits func(Server) bool) (order []int) {
 	return append(order, late...)
 }
 
-// heard remembers whether a server has answered.
-func (c *Client) heard(server int, answered bool) {
+// heard remembers whether a server has answered; err is why it has not.
+func (c *Client) heard(server int, err error) {
+	var until time.Time
+	if err != nil {
+		until = time.Now().Add(c.config.DeadTime)
+	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.silent[server] = time.Time{}
-	if !answered {
-		c.silent[server] = time.Now().Add(c.config.DeadTime)
+	changed := c.silent[server].IsZero() != until.IsZero()
+	c.silent[server] = until
+	c.mu.Unlock()
+	if changed {
+		c.config.Heard(c.config.Servers[server].name(), err)
 	}
 }
 
@@ -190,7 +231,9 @@ func (c *Client) askOne(ctx context.Context, i int, q eap.Question, state []byte
 	if err != nil {
 		return eap.Answer{}, err
 	}
-	return answer(response, p)
+	a, err := answer(response, p)
+	a.Grant.Groups = c.config.groups(response, a.Grant)
+	return a, err
 }
 
 // newPacket has a random identifier and authenticator, which must be "unpredictable and unique over the lifetime of a
@@ -203,40 +246,44 @@ func newPacket(code radius.Code, key secret.Bytes) (*radius.Packet, error) {
 	return &radius.Packet{Code: code, Identifier: random[0], Authenticator: [16]byte(random[1:]), Secret: key}, nil
 }
 
-// errSilent says that a server has not answered, or not so that it can be believed.
-var errSilent = errors.New("no answer")
+// ErrSilent says that a server has not answered, or not so that it can be believed.
+var ErrSilent = errors.New("no answer")
 
 // exchange sends a request to a server until it answers and returns what is genuine.
 func (c *Client) exchange(ctx context.Context, i int, to netip.AddrPort, request func(nas) ([]byte, error), needMAC bool) (*radius.Packet, error) {
 	select {
-	case c.open <- struct{}{}:
-		defer func() { <-c.open }()
+	case c.open[i] <- struct{}{}:
+		defer func() { <-c.open[i] }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 	server := c.config.Servers[i]
 	conn, err := c.config.Dial(ctx, to)
 	if err != nil {
-		c.heard(i, false)
-		return nil, fmt.Errorf("radius: server %s: %w: %w", server.name(), errSilent, err)
+		err = fmt.Errorf("radius: server %s: %w: %w", server.name(), ErrSilent, err)
+		c.heard(i, err)
+		return nil, err
 	}
 	defer conn.Close()
-	octets, err := request(c.nas(conn))
+	octets, err := request(c.nas(server, conn))
 	if err != nil {
 		return nil, err
 	}
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	t := transmission{conn: conn, octets: octets, server: server, needMAC: needMAC}
-	response, err := t.run(ctx, c.config.Tries, c.config.Timeout)
+	response, err := t.run(ctx, c.config)
 	if ctx.Err() == nil {
-		c.heard(i, response != nil)
+		c.heard(i, err)
 	}
 	return response, err
 }
 
 // nas is who we are to the server behind a socket.
-func (c *Client) nas(conn net.Conn) nas {
-	n := nas{identifier: c.config.NASIdentifier, framedMTU: c.config.FramedMTU}
+func (c *Client) nas(to Server, conn net.Conn) nas {
+	n := nas{
+		identifier: cmp.Or(to.NASIdentifier, c.config.NASIdentifier), framedMTU: c.config.FramedMTU,
+		withoutPorts: c.config.WithoutPorts, start: c.config.EAPStart, prefix: c.config.IdentityPrefix,
+	}
 	if local, ok := conn.LocalAddr().(*net.UDPAddr); ok {
 		n.address = local.AddrPort().Addr()
 	}
@@ -258,8 +305,9 @@ type transmission struct {
 }
 
 // run sends the request again and again, each time the same: "the identifier MUST remain unchanged"  RFC 2865 §2.5
-func (t *transmission) run(ctx context.Context, tries int, wait time.Duration) (*radius.Packet, error) {
-	for range tries {
+func (t *transmission) run(ctx context.Context, c Config) (*radius.Packet, error) {
+	wait := c.Timeout
+	for range c.Tries {
 		deadline := time.Now().Add(wait)
 		if _, err := t.conn.Write(t.octets); err != nil {
 			t.why = err
@@ -272,13 +320,13 @@ func (t *transmission) run(ctx context.Context, tries int, wait time.Duration) (
 			t.why = err
 			break
 		}
-		wait = time.Duration(float64(wait) * growth)
+		wait = time.Duration(float64(wait) * c.Growth)
 	}
 	if t.why != nil {
 		return nil, fmt.Errorf("radius: server %s: %w to %d transmissions; %d packets were ignored, the last because %w",
-			t.server.name(), errSilent, tries, t.ignored, t.why)
+			t.server.name(), ErrSilent, c.Tries, t.ignored, t.why)
 	}
-	return nil, fmt.Errorf("radius: server %s: %w to %d transmissions", t.server.name(), errSilent, tries)
+	return nil, fmt.Errorf("radius: server %s: %w to %d transmissions", t.server.name(), ErrSilent, c.Tries)
 }
 
 // listen waits for a packet to believe. Others are passed over: whoever can send to this socket from the server's

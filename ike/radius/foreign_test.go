@@ -14,7 +14,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"sync"
@@ -24,13 +23,13 @@ import (
 	"github.com/goswan/goswan/crypto/secret"
 	"github.com/goswan/goswan/ike/eap"
 	"github.com/goswan/goswan/ike/eap/eaptest"
+	"github.com/goswan/goswan/ike/radius/radiustest"
 	"github.com/goswan/goswan/tun/tuntest/testns"
 )
 
 const (
 	alice         = "alice"
 	alicePassword = "correct horse"
-	freeradius    = "/usr/sbin/freeradius"
 	hostapd       = "/usr/sbin/hostapd"
 	eapolTest     = "/usr/bin/eapol_test"
 )
@@ -120,174 +119,14 @@ func start(t *testing.T, ns *testns.Namespace, ready string, name string, args .
 	return d
 }
 
-// write puts files into a new directory.
-func write(t *testing.T, files map[string]string) (dir string) {
-	t.Helper()
-	dir = t.TempDir()
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.ReplaceAll(text, "@DIR@", dir)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
-// certificates are the files that a daemon needs of a PKI.
-func certificates(t *testing.T, pki *eaptest.PKI) map[string]string {
-	return map[string]string{
-		"ca.pem":     string(eaptest.CertificatePEM(pki.Authority.Raw)),
-		"server.pem": string(eaptest.CertificatePEM(pki.Server.Certificate[0])), "server.key": string(eaptest.KeyPEM(t, pki.Server)),
-		"client.pem": string(eaptest.CertificatePEM(pki.Client.Certificate[0])), "client.key": string(eaptest.KeyPEM(t, pki.Client)),
-	}
-}
-
-// freeradiusConf is a whole configuration: one client, one user, EAP in all its kinds, accounts in a file.
-const freeradiusConf = `
-prefix = /usr
-libdir = /usr/lib/freeradius
-logdir = @DIR@
-run_dir = @DIR@
-raddbdir = @DIR@
-pidfile = @DIR@/freeradius.pid
-max_request_time = 30
-max_requests = 65536
-cleanup_delay = 5
-log {
-	destination = stdout
-}
-security {
-	max_attributes = 200
-	reject_delay = 0
-	status_server = no
-	allow_vulnerable_openssl = yes
-}
-proxy_requests = no
-client loopback {
-	ipaddr = 127.0.0.1
-	secret = testing123
-	require_message_authenticator = yes
-}
-modules {
-	pap {
-	}
-	mschap {
-	}
-	files {
-		usersfile = @DIR@/users
-	}
-	detail {
-		filename = @DIR@/detail
-	}
-	eap {
-		default_eap_type = md5
-		timer_expire = 60
-		max_sessions = 1024
-		md5 {
-		}
-		gtc {
-			auth_type = PAP
-		}
-		mschapv2 {
-		}
-		tls-config tls-common {
-			private_key_file = @DIR@/server.key
-			certificate_file = @DIR@/server.pem
-			ca_file = @DIR@/ca.pem
-			fragment_size = 500
-			include_length = yes
-			cipher_list = "DEFAULT"
-			tls_min_version = "1.2"
-			tls_max_version = "1.3"
-			ecdh_curve = ""
-			cache {
-				enable = no
-			}
-		}
-		tls {
-			tls = tls-common
-		}
-		ttls {
-			tls = tls-common
-			default_eap_type = md5
-			virtual_server = inner
-		}
-		peap {
-			tls = tls-common
-			default_eap_type = mschapv2
-			virtual_server = inner
-		}
-	}
-}
-server default {
-	listen {
-		type = auth
-		ipaddr = 127.0.0.1
-		port = 1812
-	}
-	listen {
-		type = acct
-		ipaddr = 127.0.0.1
-		port = 1813
-	}
-	authorize {
-		files
-		eap {
-			ok = return
-		}
-	}
-	authenticate {
-		Auth-Type PAP {
-			pap
-		}
-		Auth-Type MS-CHAP {
-			mschap
-		}
-		eap
-	}
-	accounting {
-		detail
-	}
-}
-server inner {
-	authorize {
-		files
-		mschap
-		eap {
-			ok = return
-		}
-		pap
-	}
-	authenticate {
-		Auth-Type PAP {
-			pap
-		}
-		Auth-Type MS-CHAP {
-			mschap
-		}
-		eap
-	}
-}
-`
-
-const freeradiusUsers = `alice Cleartext-Password := "correct horse"
-	Framed-IP-Address = 10.3.2.1,
-	Class = 0x7374616666,
-	Filter-Id = "vpn",
-	Session-Timeout = 3600
-DEFAULT
-	Fall-Through = yes
-`
-
 // startFreeRADIUS is FreeRADIUS on loopback in a namespace of its own, and a client of it.
-func startFreeRADIUS(t *testing.T, pki *eaptest.PKI) (c *Client, dir string) {
+func startFreeRADIUS(t *testing.T, pki *eaptest.PKI) (*Client, *radiustest.FreeRADIUS) {
 	t.Helper()
-	ns := foreign(t, freeradius, "freeradius")
-	files := certificates(t, pki)
-	files["radiusd.conf"], files["users"], files["dictionary"] = freeradiusConf, freeradiusUsers, ""
-	dir = write(t, files)
-	start(t, ns, "Ready to process requests", freeradius, "-X", "-d", dir)
+	ns := foreign(t, radiustest.FreeRADIUSProgram, "freeradius")
+	server := radiustest.NewFreeRADIUS(t, radiustest.FreeRADIUSConfig{PKI: pki, Users: freeradiusUsers})
+	start(t, ns, radiustest.FreeRADIUSReady, server.Command[0], server.Command[1:]...)
 	c, err := New(Config{
-		Servers: []Server{{Auth: netip.MustParseAddrPort("127.0.0.1:1812"), Accounting: netip.MustParseAddrPort("127.0.0.1:1813"), Secret: secret.Bytes(shared)}},
+		Servers: []Server{{Auth: server.Auth, Accounting: server.Accounting, Secret: secret.Bytes(radiustest.Secret)}},
 		// Nothing is lost on loopback: a server that is slow is waited for.
 		Timeout: time.Minute,
 		Dial:    within(t, ns),
@@ -295,8 +134,15 @@ func startFreeRADIUS(t *testing.T, pki *eaptest.PKI) (c *Client, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c, dir
+	return c, server
 }
+
+const freeradiusUsers = `alice Cleartext-Password := "correct horse"
+	Framed-IP-Address = 10.3.2.1,
+	Class = 0x7374616666,
+	Filter-Id = "vpn",
+	Session-Timeout = 3600
+`
 
 // within makes sockets in a namespace.
 func within(t *testing.T, ns *testns.Namespace) func(context.Context, netip.AddrPort) (net.Conn, error) {
@@ -413,7 +259,7 @@ func failure(r *eap.Result) error {
 
 func TestForeignFreeRADIUS(t *testing.T) {
 	pki := eaptest.NewPKI(t, time.Now())
-	c, dir := startFreeRADIUS(t, pki)
+	c, server := startFreeRADIUS(t, pki)
 	for _, m := range methods(pki) {
 		t.Run(m.name, func(t *testing.T) {
 			atServer, atPeer := passThrough(t, c, newPeer(t, m.make(alicePassword)))
@@ -457,13 +303,10 @@ func TestForeignFreeRADIUS(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		detail, err := os.ReadFile(filepath.Join(dir, "detail"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		detail := server.Accounts(t)
 		for _, want := range []string{"Acct-Status-Type = Start", "Acct-Status-Type = Interim-Update", "Acct-Status-Type = Stop",
 			`Acct-Session-Id = "session-7"`, "Acct-Input-Gigawords = 5", "Acct-Terminate-Cause = User-Request"} {
-			if !strings.Contains(string(detail), want) {
+			if !strings.Contains(detail, want) {
 				t.Errorf("FreeRADIUS's account has no %q:\n%s", want, detail)
 			}
 		}

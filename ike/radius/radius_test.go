@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"layeh.com/radius"
 	"layeh.com/radius/rfc2865"
 	"layeh.com/radius/rfc2866"
+	"layeh.com/radius/rfc2868"
 	"layeh.com/radius/rfc2869"
 	"layeh.com/radius/rfc3162"
 	"layeh.com/radius/rfc4818"
@@ -139,7 +142,7 @@ func TestSilence(t *testing.T) {
 	server := silence(t)
 	c := client(t, Config{Tries: 3, Timeout: time.Millisecond}, server)
 	_, err := ask(t, c, question())
-	if !errors.Is(err, errSilent) || !strings.Contains(err.Error(), "3 transmissions") {
+	if !errors.Is(err, ErrSilent) || !strings.Contains(err.Error(), "3 transmissions") {
 		t.Errorf("a silent server: %v", err)
 	}
 	first := <-server.requests
@@ -157,11 +160,11 @@ func TestNobodyThere(t *testing.T) {
 	}
 	closed := &fake{at: conn.LocalAddr().(*net.UDPAddr).AddrPort()}
 	_ = conn.Close()
-	if _, err := ask(t, client(t, Config{Tries: 2, Timeout: time.Millisecond}, closed), question()); !errors.Is(err, errSilent) {
+	if _, err := ask(t, client(t, Config{Tries: 2, Timeout: time.Millisecond}, closed), question()); !errors.Is(err, ErrSilent) {
 		t.Errorf("a closed port: %v", err)
 	}
 	broken := client(t, Config{Dial: func(context.Context, netip.AddrPort) (net.Conn, error) { return nil, errors.New("no route") }}, closed)
-	if _, err := ask(t, broken, question()); !errors.Is(err, errSilent) || !strings.Contains(err.Error(), "no route") {
+	if _, err := ask(t, broken, question()); !errors.Is(err, ErrSilent) || !strings.Contains(err.Error(), "no route") {
 		t.Errorf("no socket: %v", err)
 	}
 }
@@ -199,7 +202,7 @@ func TestFailOver(t *testing.T) {
 	}
 	// A conversation does not change the server.
 	q.State = []byte{0, 's'}
-	if _, err := ask(t, c, q); !errors.Is(err, errSilent) || tried[alive.at] != 3 {
+	if _, err := ask(t, c, q); !errors.Is(err, ErrSilent) || tried[alive.at] != 3 {
 		t.Errorf("a conversation of a server that is gone: %v", err)
 	}
 	q.State = []byte{7}
@@ -210,7 +213,7 @@ func TestFailOver(t *testing.T) {
 
 func TestCancel(t *testing.T) {
 	server := silence(t)
-	c := client(t, Config{Timeout: time.Hour, MaxOpen: 1}, server)
+	c := client(t, Config{Timeout: time.Hour, Servers: []Server{{Auth: server.at, Secret: secret.Bytes(shared), MaxOpen: 1}}})
 	ctx, cancel := context.WithCancel(context.Background())
 	over := make(chan error)
 	go func() {
@@ -301,6 +304,100 @@ func TestAccessRequest(t *testing.T) {
 	q.Identity = strings.Repeat("x", 254)
 	if _, err := n.accessRequest(p, q, nil, Caller{}); err == nil {
 		t.Error("a User-Name of 254 octets fits into RADIUS")
+	}
+}
+
+// TestSettingsOfRequests has a server of its own name for us, no ports, and a conversation that begins otherwise.
+func TestSettingsOfRequests(t *testing.T) {
+	server := answering(t, func(request []byte) [][]byte { return [][]byte{challengeOf(request)} })
+	ours := Server{Auth: server.at, Secret: secret.Bytes(shared), NASIdentifier: "gw1"}
+	first := func(c Config, state ...byte) *radius.Packet {
+		t.Helper()
+		c.Servers, c.NASIdentifier = []Server{ours}, "all"
+		q := question()
+		q.State = state
+		if _, err := ask(t, client(t, c), q); err != nil {
+			t.Fatal(err)
+		}
+		return parseRequest(t, <-server.requests)
+	}
+	p := first(Config{WithoutPorts: true})
+	if name, from := rfc2865.NASIdentifier_GetString(p), rfc2865.CallingStationID_GetString(p); name != "gw1" || from != "192.0.2.1" {
+		t.Errorf("the NAS-Identifier is %q and the Calling-Station-Id %q", name, from)
+	}
+	if start, there := first(Config{EAPStart: true, IdentityPrefix: "0"}).Lookup(rfc2869.EAPMessage_Type); !there || len(start) != 0 {
+		t.Errorf("an EAP-Start is %x", start)
+	}
+	plain := question().Packet
+	for name, c := range map[string]struct {
+		octets []byte
+		want   []byte
+	}{
+		"the identity gets the prefix": {first(Config{IdentityPrefix: "0"}).Get(rfc2869.EAPMessage_Type),
+			eap.Packet{Code: eap.CodeResponse, Type: eap.TypeIdentity, Data: []byte("0alice")}.AppendTo(nil)},
+		"what comes later does not":   {first(Config{IdentityPrefix: "0"}, 0, 's').Get(rfc2869.EAPMessage_Type), plain},
+		"an EAP-Start is first alone": {first(Config{EAPStart: true}, 0, 's').Get(rfc2869.EAPMessage_Type), plain},
+	} {
+		if !bytes.Equal(c.octets, c.want) {
+			t.Errorf("%s: the EAP packet is %x, want %x", name, c.octets, c.want)
+		}
+	}
+	if got := prefixed("0", []byte{2, 1}); len(got) != 2 {
+		t.Errorf("what is no EAP packet gets a prefix: %x", got)
+	}
+}
+
+// TestGroups has an Access-Accept with classes, filters and a tunnel.
+func TestGroups(t *testing.T) {
+	attributes := []*radius.AVP{
+		avp(rfc2865.Class_Type, []byte("staff")), avp(rfc2865.FilterID_Type, []byte("vpn")),
+		avp(rfc2868.TunnelType_Type, []byte{1, 0, 0, byte(rfc2868.TunnelType_Value_ESP)}),
+	}
+	for _, c := range []struct {
+		config Config
+		n      int // attributes
+		want   []string
+	}{
+		{Config{}, 3, nil},
+		{Config{ClassGroups: true}, 3, []string{"staff"}},
+		{Config{FilterGroups: true}, 3, []string{"vpn"}},
+		{Config{ClassGroups: true, FilterGroups: true}, 3, []string{"staff", "vpn"}},
+		{Config{FilterGroups: true}, 2, nil}, // of no tunnel of ours
+	} {
+		server := answering(t, func(request []byte) [][]byte { return [][]byte{acceptOf(request, attributes[:c.n]...)} })
+		a, err := ask(t, client(t, c.config, server), question())
+		if err != nil || !slices.Equal(a.Grant.Groups, c.want) || len(a.Grant.Classes) != 1 {
+			t.Errorf("%+v: the groups are %q (%v), want %q", c.config, a.Grant.Groups, err, c.want)
+		}
+	}
+}
+
+// TestHeard has a server fall silent and come back; what it tells, it tells once.
+func TestHeard(t *testing.T) {
+	var dials int
+	var told []string
+	server := answering(t, func(request []byte) [][]byte { return [][]byte{acceptOf(request)} })
+	c := client(t, Config{
+		Servers: []Server{{Name: "aaa", Auth: server.at, Secret: secret.Bytes(shared)}},
+		Dial: func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+			if dials++; dials == 2 || dials == 3 {
+				return nil, errors.New("network is down")
+			}
+			return new(net.Dialer).DialContext(ctx, "udp", to.String())
+		},
+		Heard: func(server string, err error) { told = append(told, fmt.Sprint(server, ": ", err)) },
+	})
+	for range 5 {
+		a, err := ask(t, c, question())
+		if got := c.Answered(a.State); err == nil && got != "aaa" {
+			t.Errorf("the server that answered is %q", got)
+		}
+	}
+	if want := []string{"aaa: radius: server aaa: no answer: network is down", "aaa: <nil>"}; !slices.Equal(told, want) {
+		t.Errorf("what is told is %q, want %q", told, want)
+	}
+	if got := c.Answered(nil) + c.Answered([]byte{9}); got != "" {
+		t.Errorf("a State of nobody is %q's", got)
 	}
 }
 
@@ -449,7 +546,7 @@ func TestAccountingFails(t *testing.T) {
 	if err := c.Account(context.Background(), Record{}); err == nil {
 		t.Error("a record without a session is sent")
 	}
-	if err := c.Account(context.Background(), Record{Caller: Caller{SessionID: "1"}}); !errors.Is(err, errSilent) {
+	if err := c.Account(context.Background(), Record{Caller: Caller{SessionID: "1"}}); !errors.Is(err, ErrSilent) {
 		t.Errorf("a silent server: %v", err)
 	}
 	strange := client(t, Config{}, answering(t, func(r []byte) [][]byte { return [][]byte{sign(r, radius.CodeAccessAccept, false)} }))

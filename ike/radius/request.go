@@ -36,6 +36,10 @@ type nas struct {
 	identifier string
 	address    netip.Addr // the source of our packets
 	framedMTU  int
+
+	withoutPorts bool   // Config's
+	start        bool   // likewise, EAPStart
+	prefix       string // likewise, IdentityPrefix
 }
 
 // attribute adds one that has to fit.
@@ -66,8 +70,8 @@ func (n nas) describe(p *radius.Packet, c Caller) error {
 		value string
 	}{
 		{rfc2865.NASIdentifier_Type, n.identifier},
-		{rfc2865.CallingStationID_Type, station(c.Remote)},
-		{rfc2865.CalledStationID_Type, station(c.Local)},
+		{rfc2865.CallingStationID_Type, n.station(c.Remote)},
+		{rfc2865.CalledStationID_Type, n.station(c.Local)},
 	} {
 		if text.value == "" {
 			continue
@@ -80,9 +84,12 @@ func (n nas) describe(p *radius.Packet, c Caller) error {
 }
 
 // station is "192.0.2.1[4500]", as strongSwan writes it, so that what reads its servers' logs goes on to work.
-func station(a netip.AddrPort) string {
+func (n nas) station(a netip.AddrPort) string {
 	if !a.IsValid() {
 		return ""
+	}
+	if n.withoutPorts {
+		return a.Addr().Unmap().String()
 	}
 	return fmt.Sprintf("%s[%d]", a.Addr().Unmap(), a.Port())
 }
@@ -99,12 +106,7 @@ func (n nas) accessRequest(p *radius.Packet, q eap.Question, state []byte, c Cal
 	// The server "MUST NOT send any subsequent packet in this EAP conversation containing EAP-Message attributes whose
 	// values, when concatenated, exceed the length specified by the Framed-MTU value"  RFC 3579 §2.4
 	integer(p, rfc2865.FramedMTU_Type, uint32(n.framedMTU))
-	// One EAP packet in as many EAP-Message attributes as it takes, in order. RFC 3579 §3.1
-	for rest := q.Packet; len(rest) > 0; {
-		part := rest[:min(len(rest), maxAttribute)]
-		p.Add(rfc2869.EAPMessage_Type, part)
-		rest = rest[len(part):]
-	}
+	n.message(p, q.Packet, len(state) == 0)
 	if len(state) > 0 {
 		if err := attribute(p, rfc2865.State_Type, state); err != nil {
 			return nil, err
@@ -116,6 +118,34 @@ func (n nas) accessRequest(p *radius.Packet, q eap.Question, state []byte, c Cal
 	}
 	copy(octets[headerSize+2:], messageAuthenticator(octets, octets[authenticator:headerSize], p.Secret))
 	return octets, nil
+}
+
+// message adds an EAP packet, the first of a conversation as it was configured.
+func (n nas) message(p *radius.Packet, octets []byte, first bool) {
+	if first && n.start {
+		// "EAP-Start is indicated by sending an EAP-Message attribute with a length of 2 (no data)."  RFC 3579 §2.1
+		p.Add(rfc2869.EAPMessage_Type, nil)
+		return
+	}
+	if first && n.prefix != "" {
+		octets = prefixed(n.prefix, octets)
+	}
+	// One EAP packet in as many EAP-Message attributes as it takes, in order. RFC 3579 §3.1
+	for rest := octets; len(rest) > 0; {
+		part := rest[:min(len(rest), maxAttribute)]
+		p.Add(rfc2869.EAPMessage_Type, part)
+		rest = rest[len(part):]
+	}
+}
+
+// prefixed is a Response/Identity with something before the identity.
+func prefixed(prefix string, octets []byte) []byte {
+	packet, err := eap.Parse(octets)
+	if err != nil || packet.Type != eap.TypeIdentity {
+		return octets
+	}
+	packet.Data = append([]byte(prefix), packet.Data...)
+	return packet.AppendTo(nil)
 }
 
 // messageAuthenticator is HMAC-MD5 over a packet whose Message-Authenticator is zeros, with the Request Authenticator in

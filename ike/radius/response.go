@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"layeh.com/radius"
 	"layeh.com/radius/rfc2865"
+	"layeh.com/radius/rfc2868"
 	"layeh.com/radius/rfc2869"
 	"layeh.com/radius/rfc3162"
 	"layeh.com/radius/rfc4818"
@@ -162,6 +164,19 @@ func grant(p *radius.Packet) (g eap.Grant, err error) {
 		}
 	}
 	return g, nil
+}
+
+// groups are the groups of a peer, as configured.
+func (c Config) groups(p *radius.Packet, g eap.Grant) (all []string) {
+	if c.ClassGroups {
+		for _, class := range g.Classes {
+			all = append(all, string(class))
+		}
+	}
+	if _, tunnels, err := rfc2868.TunnelType_Gets(p); c.FilterGroups && err == nil && slices.Contains(tunnels, rfc2868.TunnelType_Value_ESP) {
+		all = append(all, g.Filters...)
+	}
+	return all
 }
 
 // framed adds an address. 255.255.255.255 and 255.255.255.254 say that the peer, or we, may choose one (RFC 2865 §5.8):

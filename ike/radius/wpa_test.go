@@ -26,6 +26,7 @@ import (
 	"github.com/goswan/goswan/crypto/secret"
 	"github.com/goswan/goswan/ike/eap"
 	"github.com/goswan/goswan/ike/eap/eaptest"
+	"github.com/goswan/goswan/ike/radius/radiustest"
 	"github.com/goswan/goswan/tun/tuntest/testns"
 )
 
@@ -62,7 +63,7 @@ func newAuthenticationServer(t *testing.T, ns *testns.Namespace) *authentication
 		return err
 	})
 	s := &authenticationServer{at: localAddr(conn), ended: make(chan *eap.Result, 1)}
-	receive(t, conn, func(from netip.AddrPort, request []byte) {
+	radiustest.Receive(t, conn, func(from netip.AddrPort, request []byte) {
 		if answer := s.answer(request); answer != nil {
 			_, _ = conn.WriteToUDPAddrPort(answer, from)
 		}
@@ -160,9 +161,9 @@ func account(identity string) (eap.Account, bool) {
 func TestForeignPeer(t *testing.T) {
 	ns := foreign(t, eapolTest, "eapoltest")
 	pki := eaptest.NewPKI(t, time.Now())
-	files := certificates(t, pki)
+	files := radiustest.Certificates(t, pki)
 	files["openssl.cnf"] = noEMS
-	dir := write(t, files)
+	dir := radiustest.Write(t, files)
 	s := newAuthenticationServer(t, ns)
 	serverTLS := eap.TLSConfig{Certificates: []tls.Certificate{pki.Server}, Roots: pki.Roots, FragmentSize: 400}
 	simple := []eap.ServerMethod{eap.ServerMSCHAPv2{Users: account}, eap.ServerGTC{Users: account}}
@@ -278,9 +279,9 @@ const hostapdUsers = `"alice" MD5,GTC,MSCHAPV2,PEAP,TTLS,TLS "correct horse"
 func TestForeignServer(t *testing.T) {
 	ns := foreign(t, hostapd, "hostapd")
 	pki := eaptest.NewPKI(t, time.Now())
-	files := certificates(t, pki)
+	files := radiustest.Certificates(t, pki)
 	files["hostapd.conf"], files["users"], files["clients"] = hostapdConf, hostapdUsers, "127.0.0.1 "+shared+"\n"
-	dir := write(t, files)
+	dir := radiustest.Write(t, files)
 	start(t, ns, "AP-ENABLED", hostapd, "-dd", filepath.Join(dir, "hostapd.conf"))
 	c, err := New(Config{
 		Servers: []Server{{Auth: netip.MustParseAddrPort("127.0.0.1:1812"), Secret: secret.Bytes(shared)}},
