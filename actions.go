@@ -13,6 +13,9 @@ import (
 // not do so without end.
 const restartDelay = time.Second
 
+// LoadSettings takes new IKE settings, for IKE SAs to come.
+func (e *Endpoint) LoadSettings(s core.Settings) { e.ike.LoadSettings(s) }
+
 // Load takes a new configuration: connections that are gone lose their policies, the others get theirs and their
 // start_action. Established SAs stay. It must have been checked (package config does). Before Run it is only kept for Run.
 func (e *Endpoint) Load(c *core.Catalog) {

@@ -128,7 +128,7 @@ func (e *Endpoint) challenge(secret []byte, d core.Datagram) {
 
 // admit makes the lineage of a stranger's IKE_SA_INIT request, which is counted as half-open.
 func (e *Endpoint) admit(key initKey, counted *peerCount, d core.Datagram) {
-	fresh := e.newLineage(ikev2.NewResponder(e.cfg.Environment))
+	fresh := e.newLineage(ikev2.NewResponder(e.environment()))
 	fresh.entries.init, fresh.responder = key, counted
 	l, err := e.start(fresh)
 	if l != fresh {

@@ -88,6 +88,7 @@ type Config struct {
 // Endpoint is the IKE side of an IPsec endpoint. Its methods are safe for concurrent use.
 type Endpoint struct {
 	cfg      Config
+	settings atomic.Pointer[core.Settings] // of IKE SAs to come
 	halfOpen halfOpen
 	counters counters
 	nextID   atomic.Uint64
@@ -114,11 +115,23 @@ func New(cfg Config) *Endpoint {
 	if cfg.Watch == nil {
 		cfg.Watch = func(uint64, core.Output) {}
 	}
-	return &Endpoint{
+	e := &Endpoint{
 		cfg:      cfg,
 		halfOpen: newHalfOpen(cfg.Environment.Rand),
 		tables:   newTables(),
 	}
+	e.LoadSettings(cfg.Environment.Settings)
+	return e
+}
+
+// LoadSettings replaces Environment.Settings for the lineages to come.
+func (e *Endpoint) LoadSettings(s core.Settings) { e.settings.Store(&s) }
+
+// environment is that of a new machine.
+func (e *Endpoint) environment() core.Environment {
+	env := e.cfg.Environment
+	env.Settings = *e.settings.Load()
+	return env
 }
 
 // ErrClosed is returned by a closed endpoint.

@@ -33,7 +33,7 @@ func (e *Endpoint) Initiate(r InitiateRequest, done func(*core.Reason)) error {
 			return nil
 		}
 	}
-	l := e.newLineage(ikev2.NewInitiator(e.cfg.Environment, r.Connection))
+	l := e.newLineage(ikev2.NewInitiator(e.environment(), r.Connection))
 	l.conn, l.ops[op], l.commands = r.Connection.Name, done, []core.Command{c}
 	l.wake <- struct{}{}
 	_, err := e.start(l)

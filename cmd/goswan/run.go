@@ -36,8 +36,8 @@ func newRun() *cobra.Command {
 		Use:   "run",
 		Short: "Run the daemon in the foreground",
 		Long: `Runs the daemon in the foreground until SIGTERM or SIGINT: the peers are told that their SAs are gone, and what was put
-on the host is undone. SIGHUP reloads swanctl.conf, and of strongswan.conf the RADIUS servers; a configuration with a mistake
-is refused, and what runs goes on.
+on the host is undone. SIGHUP reloads swanctl.conf, and of strongswan.conf the settings of IKE SAs to come and the RADIUS servers; a
+configuration with a mistake is refused, and what runs goes on.
 
 It needs root, or CAP_NET_ADMIN and CAP_NET_BIND_SERVICE. It reads DIR/swanctl.conf and strongswan.conf (or the file in
 STRONGSWAN_CONF), and takes commands on a vici socket, from goswan's own commands and from strongSwan's swanctl.`,
@@ -188,13 +188,14 @@ func (o *runOptions) serve(ctx context.Context, e *goswan.Endpoint, charon *conf
 	}
 }
 
-// reloadFor reads swanctl.conf again, and the RADIUS servers of strongswan.conf; a mistake changes nothing.
+// reloadFor reads swanctl.conf again, and of strongswan.conf what can change while the daemon runs; a mistake changes nothing.
 func (o *runOptions) reloadFor(e *goswan.Endpoint, log *zap.Logger) func() error {
 	return func() error {
 		charon, catalog, err := o.load(log)
 		if err != nil {
 			return err
 		}
+		e.LoadSettings(charon.Settings)
 		e.LoadRADIUS(radiusOf(charon.RADIUS))
 		e.Load(catalog)
 		log.Info("configuration reloaded", zap.String("file", filepath.Join(o.dir, "swanctl.conf")), zap.Int("connections", len(catalog.Connections)))
