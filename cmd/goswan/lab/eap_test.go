@@ -172,12 +172,20 @@ func (h *Host) limitTLS(t *testing.T, version string, noEMS bool) {
 	if noEMS {
 		ems = "no"
 	}
-	text, err := os.ReadFile(h.settingsFile())
+	h.Settings(t, fmt.Sprintf("libtls {\n\tversion_max = %s\n\textended_master_secret = %s\n}\n", version, ems))
+}
+
+// Settings adds to the host's strongswan.conf.
+func (h *Host) Settings(t *testing.T, text string) {
+	t.Helper()
+	file, err := os.OpenFile(h.settingsFile(), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text = fmt.Appendf(text, "libtls {\n\tversion_max = %s\n\textended_master_secret = %s\n}\n", version, ems)
-	if err := os.WriteFile(h.settingsFile(), text, 0o600); err != nil {
+	if _, err := file.WriteString(text); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
 		t.Fatal(err)
 	}
 	h.mustSwanctl(t, "--reload-settings")

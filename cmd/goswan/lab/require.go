@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/goswan/goswan/cmd/goswan/lab/netns"
+	"github.com/goswan/goswan/ike/radius/radiustest"
 )
 
 // tools are what the lab runs, and the Debian packages they are in.
@@ -27,6 +28,8 @@ var tools = []struct{ program, pkg string }{
 	{netns.CharonSystemd, "charon-systemd"},
 	{netns.Swanctl, "strongswan-swanctl"},
 	{"/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so", "libcharon-extra-plugins"},
+	{"/usr/lib/ipsec/plugins/libstrongswan-eap-mschapv2.so", "libcharon-extauth-plugins"},
+	{radiustest.FreeRADIUSProgram, "freeradius"},
 	{"/usr/lib/ipsec/plugins/libstrongswan-openssl.so", "libstrongswan-standard-plugins"},
 	{"/usr/lib/ipsec/plugins/libstrongswan-chapoly.so", "libstrongswan-extra-plugins"},
 }
