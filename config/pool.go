@@ -206,6 +206,11 @@ func networkValue(number uint16, p netip.Prefix) []byte {
 	return value
 }
 
+// asksRADIUS tells whether a peer of the connection is judged by an authentication server.
+func asksRADIUS(c *core.Connection) bool {
+	return slices.ContainsFunc(c.Remote, func(a core.Auth) bool { return a.EAP.RADIUS })
+}
+
 // checkPools reports pools that connections name and that are not there.
 func (d *decoder) checkPools(catalog *core.Catalog) {
 	var names []string
@@ -214,12 +219,15 @@ func (d *decoder) checkPools(catalog *core.Catalog) {
 	}
 	for _, c := range catalog.Connections {
 		for _, name := range c.Pools {
-			if name == pool.RADIUS || slices.Contains(names, name) {
+			if slices.Contains(names, name) || name == pool.RADIUS && asksRADIUS(c) {
 				continue
 			}
 			fix := "add it to the section pools"
 			if near := settings.Nearest(name, names); near != "" {
 				fix = "did you mean " + near + "?"
+			}
+			if name == pool.RADIUS {
+				fix = "write auth = eap-radius in the section remote, or add a pool of that name to the section pools"
 			}
 			d.report(at{"connections." + c.Name + ".pools", settings.Position(c.Source)}, warning(fix, "there is no pool %s", name))
 		}
