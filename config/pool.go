@@ -219,17 +219,22 @@ func (d *decoder) checkPools(catalog *core.Catalog) {
 	}
 	for _, c := range catalog.Connections {
 		for _, name := range c.Pools {
-			if slices.Contains(names, name) || name == pool.RADIUS && asksRADIUS(c) {
-				continue
-			}
-			fix := "add it to the section pools"
-			if near := settings.Nearest(name, names); near != "" {
-				fix = "did you mean " + near + "?"
-			}
-			if name == pool.RADIUS {
-				fix = "write auth = eap-radius in the section remote, or add a pool of that name to the section pools"
-			}
-			d.report(at{"connections." + c.Name + ".pools", settings.Position(c.Source)}, warning(fix, "there is no pool %s", name))
+			d.report(at{"connections." + c.Name + ".pools", settings.Position(c.Source)}, checkPool(c, name, names))
 		}
 	}
+}
+
+// checkPool warns of a pool that is not there. The one of the RADIUS servers is there for connections that ask them.
+func checkPool(c *core.Connection, name string, names []string) error {
+	switch {
+	case name == pool.RADIUS && !asksRADIUS(c):
+		return warning("write auth = eap-radius in the section remote", "no RADIUS server is asked that could give addresses of the pool %s", name)
+	case name == pool.RADIUS || slices.Contains(names, name):
+		return nil
+	}
+	fix := "add it to the section pools"
+	if near := settings.Nearest(name, names); near != "" {
+		fix = "did you mean " + near + "?"
+	}
+	return warning(fix, "there is no pool %s", name)
 }

@@ -178,14 +178,3 @@ func TestRADIUSSecretModes(t *testing.T) {
 		}
 	}
 }
-
-// TestRADIUSPool has that the addresses which a server gives need no section in pools, where there is a server to ask.
-func TestRADIUSPool(t *testing.T) {
-	for method, warned := range map[string]bool{"eap-radius": false, "eap-tls": true} {
-		text := strings.Replace(rounds("auth = pubkey", "auth = "+method), "c {", "c {\n\t\tpools = radius", 1)
-		_, warnings := parse(t, text)
-		if got := strings.Contains(said(warnings, nil), "there is no pool radius; write auth = eap-radius in the section remote"); got != warned {
-			t.Errorf("the pool radius with %s: warned %v, want %v: %v", method, got, warned, warnings)
-		}
-	}
-}
