@@ -248,6 +248,11 @@ charon-systemd {
 	if !reflect.DeepEqual(c.EAP, want) || !c.RSAPSS || len(warnings) > 0 {
 		t.Errorf("the settings are %+v, want %+v; warnings %v", c.EAP, want, warnings)
 	}
+	for text, want := range map[string]bool{"no": true, "yes": false} {
+		if c, _ = strongswan(t, "libtls { extended_master_secret = "+text+" }"); c.EAP.WithoutEMS != want {
+			t.Errorf("extended_master_secret = %s takes TLS 1.2 without it: %v, want %v", text, c.EAP.WithoutEMS, want)
+		}
+	}
 	if c, _ = strongswan(t, "charon { plugins { eap-tls { max_message_count = 100 } } }"); c.EAP.MaxRounds != 0 {
 		t.Errorf("a bound of 100 packets is %d, want goswan's own, which is above it", c.EAP.MaxRounds)
 	}

@@ -27,7 +27,9 @@ type Explanation struct {
 	Setting    string `json:"setting"` // "proposals", "esp_proposals"
 	Place      string `json:"place"`   // the setting with owner, file and line
 	Accepted   []Line `json:"accepted"`
-	Offered    []Line `json:"offered,omitempty"`
+	// Authentication is how both sides of a connection prove who they are; a child has none.
+	Authentication []Round `json:"authentication,omitempty"`
+	Offered        []Line  `json:"offered,omitempty"`
 
 	Outcome Outcome `json:"outcome,omitempty"` // "" when nothing was offered
 	// Chosen is what would be negotiated; nil when refused.
@@ -107,6 +109,9 @@ func Explain(catalog *core.Catalog, q Question) (*Explanation, error) {
 	}
 	x := &Explanation{Connection: conn.Name, Setting: suite.IKE.Setting(), Place: conn.ProposalsPlace()}
 	accepted := conn.Proposals
+	if child == nil {
+		x.Authentication = Rounds(conn)
+	}
 	if child != nil {
 		x.Child, x.Setting, x.Place, accepted = child.Name, suite.ESP.Setting(), child.ProposalsPlace(), child.Proposals
 	}

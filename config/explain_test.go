@@ -1,6 +1,7 @@
 package config
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -164,5 +165,24 @@ func TestExplainErrors(t *testing.T) {
 	}
 	if _, err := Explain(&core.Catalog{}, Question{Connection: "x"}); err == nil || err.Error() != `there is no connection "x"; there is none at all` {
 		t.Errorf("an empty configuration says %v", err)
+	}
+}
+
+// TestExplainTellsRounds has the rounds of a connection, which a child does not have.
+func TestExplainTellsRounds(t *testing.T) {
+	catalog, _ := parse(t, rounds("auth = eap-peap\nid = carol@example.org\neap_id = carol\naaa_id = aaa.example.org", "auth = rsa-2048\ngroups = a, b"))
+	x, err := Explain(catalog, Question{Connection: "c"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Round{
+		{Section: "local-1", Auth: "eap-peap", ID: "carol@example.org", EAPID: "carol", AAAID: "aaa.example.org"},
+		{Section: "remote-1", Auth: "rsa-2048", ID: "%any", Groups: []string{"a", "b"}},
+	}
+	if !reflect.DeepEqual(x.Authentication, want) {
+		t.Errorf("the rounds are %+v, want %+v", x.Authentication, want)
+	}
+	if x, err = Explain(explainedCatalog(t), Question{Connection: "office", Child: "lan"}); err != nil || x.Authentication != nil {
+		t.Errorf("a child authenticates by %+v, %v", x.Authentication, err)
 	}
 }

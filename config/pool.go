@@ -206,6 +206,11 @@ func networkValue(number uint16, p netip.Prefix) []byte {
 	return value
 }
 
+// asksRADIUS tells whether a peer of the connection is judged by an authentication server.
+func asksRADIUS(c *core.Connection) bool {
+	return slices.ContainsFunc(c.Remote, func(a core.Auth) bool { return a.EAP.RADIUS })
+}
+
 // checkPools reports pools that connections name and that are not there.
 func (d *decoder) checkPools(catalog *core.Catalog) {
 	var names []string
@@ -214,14 +219,22 @@ func (d *decoder) checkPools(catalog *core.Catalog) {
 	}
 	for _, c := range catalog.Connections {
 		for _, name := range c.Pools {
-			if name == pool.RADIUS || slices.Contains(names, name) {
-				continue
-			}
-			fix := "add it to the section pools"
-			if near := settings.Nearest(name, names); near != "" {
-				fix = "did you mean " + near + "?"
-			}
-			d.report(at{"connections." + c.Name + ".pools", settings.Position(c.Source)}, warning(fix, "there is no pool %s", name))
+			d.report(at{"connections." + c.Name + ".pools", settings.Position(c.Source)}, checkPool(c, name, names))
 		}
 	}
+}
+
+// checkPool warns of a pool that is not there. The one of the RADIUS servers is there for connections that ask them.
+func checkPool(c *core.Connection, name string, names []string) error {
+	switch {
+	case name == pool.RADIUS && !asksRADIUS(c):
+		return warning("write auth = eap-radius in the section remote", "no RADIUS server is asked that could give addresses of the pool %s", name)
+	case name == pool.RADIUS || slices.Contains(names, name):
+		return nil
+	}
+	fix := "add it to the section pools"
+	if near := settings.Nearest(name, names); near != "" {
+		fix = "did you mean " + near + "?"
+	}
+	return warning(fix, "there is no pool %s", name)
 }

@@ -56,9 +56,14 @@ func TestStaticAddresses(t *testing.T) {
 
 // TestPoolOfTheServers has the pool radius, which is there without a section, and is no other.
 func TestPoolOfTheServers(t *testing.T) {
-	text := site("pools = radius", "")
-	if _, warnings, err := (Loader{}).Parse("x.conf", []byte(text)); err != nil || len(warnings) > 0 {
-		t.Errorf("the pool radius gives %v, %v", warnings, err)
+	for method, want := range map[string]string{
+		"eap-radius": "", "eap-tls": "connections.c.pools: no RADIUS server is asked that could give addresses of the pool radius; write auth = eap-radius in the section remote",
+	} {
+		text := strings.Replace(rounds("auth = pubkey", "auth = "+method), "c {", "c {\n\t\tpools = radius", 1)
+		_, warnings, err := Loader{}.Parse("x.conf", []byte(text))
+		if got := said(warnings, err); err != nil || strings.Contains(got, "pool") != (want != "") || !strings.Contains(got, want) {
+			t.Errorf("the pool radius with auth = %s gives\n%swant %q", method, got, want)
+		}
 	}
 	for _, inside := range []string{"addrs = 10.3.0.0/24", "static-a { id = a\n addr = 10.3.0.9 }"} {
 		_, _, err := Loader{}.Parse("x.conf", []byte("pools { radius {\n "+inside+"\n }\n}\n"))

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/goswan/goswan/config"
 	"github.com/goswan/goswan/ike/core"
@@ -47,9 +49,26 @@ func check(w io.Writer, dir string) error {
 	children := 0
 	for _, conn := range catalog.Connections {
 		children += len(conn.Children)
+		if err := checkedRounds(w, conn); err != nil {
+			return err
+		}
 	}
 	fmt.Fprintf(w, "ok: %s, %s, %s\n", count(len(catalog.Connections), "connection"), count(children, "child", "children"), count(len(catalog.Secrets), "secret"))
 	return nil
+}
+
+// checkedRounds tells how a connection authenticates where that is more than a round a side, or EAP: what such sections mean
+// together is not seen at a glance.
+func checkedRounds(w io.Writer, conn *core.Connection) error {
+	isEAP := func(a core.Auth) bool { return a.Method == core.AuthEAP }
+	if len(conn.Local) < 2 && len(conn.Remote) < 2 && !slices.ContainsFunc(conn.Local, isEAP) && !slices.ContainsFunc(conn.Remote, isEAP) {
+		return nil
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "connection %q authenticates by\n", conn.Name)
+	explainRounds(&b, config.Rounds(conn))
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 // count is "1 secret" or "2 secrets"; plural is for what does not take an s.

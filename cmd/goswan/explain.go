@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -22,7 +23,8 @@ func newExplain() *cobra.Command {
 		Short: "Tell what becomes of a peer's proposal, and what to change if nothing does",
 		Long: `Compares what a peer offers with what a connection, or one of its children, accepts by the configuration: algorithm by
 algorithm, with the file and the line to change when they do not agree, and what the peer could offer instead. Without
-PROPOSAL it tells what is accepted, how strong that is, and what is weak in it. It needs no daemon and sends nothing.
+PROPOSAL it tells what is accepted, how strong that is, what is weak in it, and how both sides authenticate. It needs no
+daemon and sends nothing.
 
 PROPOSAL is in the words of swanctl.conf, as in the peer's configuration (default is goswan's own), or a line of a log,
 whole or in part: strongSwan's "received proposals: IKE:…, IKE:…" or a reason of goswan's. Algorithms that goswan refuses or
@@ -113,6 +115,36 @@ func explainAccepted(b *strings.Builder, who string, x *config.Explanation) {
 		}
 		_ = table.Flush() // to a strings.Builder
 	}
+	if len(x.Authentication) > 0 {
+		fmt.Fprintf(b, "\nauthentication\n")
+		explainRounds(b, x.Authentication)
+	}
+}
+
+// explainRounds prints authentication rounds, a line each.
+func explainRounds(b *strings.Builder, rounds []config.Round) {
+	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	for _, r := range rounds {
+		parts := []string{"id " + r.ID}
+		for _, p := range []struct{ name, value string }{
+			{"eap_id", r.EAPID}, {"aaa_id", r.AAAID}, {"groups", strings.Join(r.Groups, " ")}, {"certs", quoted(r.Certs)}, {"cacerts", quoted(r.CACerts)},
+		} {
+			if p.value != "" {
+				parts = append(parts, p.name+" "+p.value)
+			}
+		}
+		fmt.Fprintf(table, "  %s\t%s\t%s\n", r.Section, r.Auth, strings.Join(parts, ", "))
+	}
+	_ = table.Flush() // to a strings.Builder
+}
+
+// quoted are names with commas in them, told apart.
+func quoted(names []string) string {
+	var all []string
+	for _, name := range names {
+		all = append(all, strconv.Quote(name))
+	}
+	return strings.Join(all, " ")
 }
 
 // strengthOf is ": 128 bits, those of CURVE_25519".

@@ -27,6 +27,7 @@ func TestExplain(t *testing.T) {
 			"\naes256gcm16-prfsha384-x25519: 128 bits, those of CURVE_25519\n",
 			"\n  KE    CURVE_25519        x25519       128 bits\n",
 			"\naes256-sha1-modp2048: 80 bits, those of PRF_HMAC_SHA1\n", "HMAC_SHA1_96", "96 bits", "legacy: RFC 8247 §2.3",
+			"\n\nauthentication\n  local-1   psk  id a\n  remote-1  psk  id b\n",
 		}},
 		{[]string{"x", "aes256-sha256-modpnull"}, exitDone, []string{
 			"connection \"x\" refuses this: no proposal chosen\n\nOf 1 proposal offered and 2 proposals accepted, these are the nearest:\n",
@@ -72,6 +73,54 @@ func TestExplain(t *testing.T) {
 			}
 			rest = behind
 		}
+	}
+}
+
+// TestRoundsAreTold has what check and explain say of EAP and of several rounds.
+func TestRoundsAreTold(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, `connections {
+  vpn {
+    local {
+      auth = pubkey
+      id = vpn.example.org
+    }
+    remote-1 {
+      auth = rsa-3072-sha384
+    }
+    remote-2 {
+      round = 2
+      auth = eap-tls:ecdsa-256-sha256
+      id = *@example.org
+      eap_id = %any
+    }
+  }
+  laptop {
+    local {
+      auth = eap-ttls
+      id = carol@example.org
+      eap_id = carol
+      aaa_id = aaa.example.org
+    }
+    remote {
+      auth = any
+      groups = staff, guests
+    }
+  }
+}
+`)
+	const vpn = "  local-1   pubkey                    id vpn.example.org\n" +
+		"  remote-1  rsa-3072-sha384           id %any\n" +
+		"  remote-2  eap-tls:ecdsa-256-sha256  id *@example.org, eap_id %any\n"
+	const laptop = "  local-1   eap-ttls  id carol@example.org, eap_id carol, aaa_id aaa.example.org\n" +
+		"  remote-1  any       id %any, groups staff guests\n"
+	status, stdout, stderr := goswanRun(t, "check", "--swanctl-dir", dir)
+	want := "connection \"vpn\" authenticates by\n" + vpn + "connection \"laptop\" authenticates by\n" + laptop + "ok: 2 connections"
+	if status != exitDone || !strings.Contains(stdout, want) {
+		t.Errorf("check exits with %d and says\n%s%swant\n%s", status, stdout, stderr, want)
+	}
+	if status, stdout, stderr = goswanRun(t, "explain", "-c", dir, "vpn"); status != exitDone || !strings.HasSuffix(stdout, "\nauthentication\n"+vpn) {
+		t.Errorf("explain exits with %d and says\n%s%swant at its end\n%s", status, stdout, stderr, vpn)
 	}
 }
 

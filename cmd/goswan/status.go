@@ -94,6 +94,9 @@ func printIKE(w io.Writer, name string, sa *vici.Message) {
 	}
 	fmt.Fprintf(w, "\n  local   %s @ %s[%s]\n  remote  %s @ %s[%s]\n", sa.Get("local-id"), sa.Get("local-host"), sa.Get("local-port"),
 		sa.Get("remote-id"), sa.Get("remote-host"), sa.Get("remote-port"))
+	if s := sa.Get("remote-eap-id"); s != "" {
+		fmt.Fprintf(w, "  remote user %s (EAP)\n", s)
+	}
 	for _, side := range []string{"local", "remote"} {
 		if vips := sa.List(side + "-vips"); len(vips) > 0 {
 			fmt.Fprintf(w, "  %s virtual address %s\n", side, strings.Join(vips, " "))
