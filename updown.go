@@ -131,6 +131,9 @@ func plutoEnvironment(up bool, ike core.IKEStatus, child core.ChildStatus, local
 	env = append(env, plutoAddresses("PLUTO_MY_SOURCEIP", ike.Assigned.Addresses)...)
 	env = append(env, plutoAddresses("PLUTO_PEER_SOURCEIP", ike.RemoteVIPs)...)
 	env = append(env, plutoAddresses("PLUTO_DNS", ike.Assigned.DNS)...)
+	if subnets := ike.Assigned.Subnets; len(subnets) > 0 {
+		env = append(env, "PLUTO_PEER_SUBNETS="+strings.Trim(fmt.Sprint(subnets), "[]")) // strongSwan has no such variable
+	}
 	if child.Config.HostAccess {
 		env = append(env, "PLUTO_HOST_ACCESS=1")
 	}

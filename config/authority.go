@@ -24,7 +24,7 @@ var authorityTable = table[authority]{
 		{"module", text(func(*authority) *string { return new(string) })},
 		{"crl_uris", uris(func(a *authority) *[]string { return &a.CRLURIs })},
 		{"ocsp_uris", uris(func(a *authority) *[]string { return &a.OCSPURIs })},
-		{"cert_uri_base", text(func(a *authority) *string { return &a.CertURIBase })},
+		{"cert_uri_base", readURIBase},
 	},
 }
 
@@ -66,6 +66,15 @@ func readHandle(a *authority, v settings.Value) error {
 		return bad("write the CKA_ID in hexadecimal digits", "%q is not hexadecimal", v.Text)
 	}
 	a.handle = v
+	return nil
+}
+
+// readURIBase reads what the hash of a certificate is put behind.
+func readURIBase(a *authority, v settings.Value) error {
+	if u, err := url.Parse(v.Text); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return bad("write the beginning of a URL, as http://pki.example/certs/", "%q is not an http URL", v.Text)
+	}
+	a.CertURIBase = v.Text
 	return nil
 }
 

@@ -182,6 +182,8 @@ var charonSettings = slices.Concat([]key[Charon]{
 	{"fragment_size", readFragmentSize},
 	{"delete_rekeyed_delay", seconds(func(c *Charon) *time.Duration { return &c.DeleteRekeyedDelay }, 0)},
 	{"close_ike_on_child_failure", boolean(func(c *Charon) *bool { return &c.CloseIKEOnChildFailure })},
+	{"hash_and_url", boolean(func(c *Charon) *bool { return &c.HashAndURL })},
+	{"signature_authentication", boolean(func(c *Charon) *bool { return &c.Signatures })},
 	{"make_before_break", boolean(func(c *Charon) *bool { return &c.MakeBeforeBreak })},
 	{"port", number(func(c *Charon) *uint16 { return &c.Port }, 0, 65535)},
 	{"port_nat_t", number(func(c *Charon) *uint16 { return &c.PortNATT }, 0, 65535)},

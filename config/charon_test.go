@@ -54,6 +54,9 @@ func TestCharon(t *testing.T) {
 	delete_rekeyed_delay = 1s
 	close_ike_on_child_failure = yes
 	make_before_break = no
+	hash_and_url = yes
+	signature_authentication = no
+	rsa_pss = yes
 	port = 1500
 	port_nat_t = 0
 	cookie_threshold = 0
@@ -113,15 +116,15 @@ goswan {
 	want := &Charon{
 		Settings: core.Settings{
 			RetransmitTries: 4, RetransmitTimeout: 500 * time.Millisecond, RetransmitBase: 1.25, RetransmitJitter: 10, RetransmitLimit: 30 * time.Second,
-			HalfOpenTimeout: 2 * time.Minute, DeleteRekeyedDelay: time.Second, CloseIKEOnChildFailure: true,
+			HalfOpenTimeout: 2 * time.Minute, DeleteRekeyedDelay: time.Second, CloseIKEOnChildFailure: true, HashAndURL: true, RSAPSS: true,
 			FragmentSize: core.DefaultSettings().FragmentSize, MaxIKEv1Exchanges: core.DefaultSettings().MaxIKEv1Exchanges,
 			EAP: core.DefaultSettings().EAP,
 		},
 		Port: 1500, CookieThreshold: math.MaxInt, CookieThresholdIP: 7, BlockThreshold: 9, HalfOpenLimit: 100, IKESALimit: 50, InitiatorOnly: true,
 		ReplayWindow: 128, RoutingTable: 16, RoutingTablePrio: 98,
 		Logs: []LogFile{
-			{Name: "charon", Path: "/var/log/charon.log", Levels: map[string]int{"ike": 3, "enc": -1, "cfg": 1}, TimeFormat: "%b %e %T", TimePrecision: "ms", Source: core.Position{File: file, Line: 36}},
-			{Name: "stderr", Path: "stderr", Default: 1, Append: true, Levels: map[string]int{}, Source: core.Position{File: file, Line: 46}},
+			{Name: "charon", Path: "/var/log/charon.log", Levels: map[string]int{"ike": 3, "enc": -1, "cfg": 1}, TimeFormat: "%b %e %T", TimePrecision: "ms", Source: core.Position{File: file, Line: 39}},
+			{Name: "stderr", Path: "stderr", Default: 1, Append: true, Levels: map[string]int{}, Source: core.Position{File: file, Line: 49}},
 		},
 		InstallVirtualIP: true, VirtualIPLink: "dummy0", ResolvConf: "/run/resolv.conf",
 		VICI: "unix:///run/a.vici", Socket: "unix:///run/a.vici", TUN: "vpn7", RADIUS: defaultRADIUS(), denialProtection: true,

@@ -546,6 +546,13 @@ func TestPoolAndAuthority(t *testing.T) {
 	if got != nil || len(warnings) != 0 || err == nil || err.Error() != want {
 		t.Errorf("an authority without a certificate is read as %+v, %v, %v; want %s", got, warnings, err, want)
 	}
+	for _, base := range []string{"", "pki.example/certs/", "ldap://pki.example/", "http:///certs/", "http://[/"} {
+		a.Set("cert_uri_base", base, none)
+		_, _, err := Loader{}.Authority("ca", a)
+		if want := "authorities.ca.cert_uri_base: \"" + base + "\" is not an http URL; write the beginning of a URL, as http://pki.example/certs/"; err == nil || err.Error() != want {
+			t.Errorf("cert_uri_base = %s is read with %v, want %s", base, err, want)
+		}
+	}
 }
 
 // TestHosts has what remote_addrs takes.

@@ -6,7 +6,7 @@ import (
 	"github.com/goswan/goswan/crypto/sig"
 )
 
-// signatures are the schemes by which peers authenticate. The lab has negotiated none: that takes certificates.
+// signatures are the schemes by which peers authenticate.
 func signatures(t *testing.T) section {
 	var rows []row
 	for _, r := range sig.Schemes {

@@ -72,7 +72,8 @@ func brief(source string) string {
 	return source
 }
 
-// negotiated reads a record of the lab: with whom each algorithm was negotiated, "strongSwan 5.9.8 (IKE, ESP)".
+// negotiated reads a record of the lab: with whom each algorithm was negotiated, "strongSwan 5.9.8 (IKE, ESP)", and of signatures
+// by which Authentication Method, "strongSwan 5.9.8 (method 14)".
 func negotiated(t *testing.T, file string) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -85,7 +86,10 @@ func negotiated(t *testing.T, file string) map[string]string {
 		if len(f) != 3 {
 			continue
 		}
-		algorithm, _, _ := strings.Cut(f[1], "-") // the key length
+		algorithm := f[1]
+		if !strings.HasPrefix(f[0], "method ") {
+			algorithm, _, _ = strings.Cut(algorithm, "-") // the key length
+		}
 		if met[algorithm] == nil {
 			met[algorithm] = map[string][]string{}
 		}

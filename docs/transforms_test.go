@@ -28,7 +28,8 @@ Made from the tables in ` + "`crypto/`" + ` by ` + "`go generate ./docs`" + `; a
 - *bits* are bits of security; for a cipher those of its key.
 - *proven by* is where the test vectors were published that this row reproduces.
 - *negotiated with* is whom the lab brought tunnels up with, for the IKE SA and for Child SAs (ESP), rekeyed them and sent data
-  through them ([interop-transforms.tsv](interop-transforms.tsv)).
+  through them ([interop-transforms.tsv](interop-transforms.tsv)); for signatures, who proved itself so to goswan and goswan to it,
+  with the Authentication Method of IKEv2: 14 is that of RFC 7427, 1 and 9 to 11 are for peers that do not know it.
 - Key exchanges are also the methods of additional key exchanges (RFC 9370), ` + "`ke1_mlkem768` to `ke7_…`" + `. This version reads those
   words and cannot do the exchanges yet: a proposal in which one is optional (` + "`ke1_none`" + ` beside it) is used without it, with
   a warning; one that requires it is an error. A peer's proposal is judged likewise.

@@ -33,12 +33,8 @@ const (
 
 var initiatorAddr, responderAddr = netip.MustParseAddrPort("192.0.2.1:500"), netip.MustParseAddrPort("192.0.2.2:500")
 
-// handshakeJob measures whole handshakes with a key exchange. It is an error when none can succeed.
-func handshakeJob(rec *report.Recorder, word string) (turns.Job, error) {
-	pair, err := newPair(word)
-	if err != nil {
-		return turns.Job{}, err
-	}
+// handshakeJob measures whole handshakes of a pair, under the name of a suite. It is an error when none can succeed.
+func handshakeJob(rec *report.Recorder, suite string, pair *pair) (turns.Job, error) {
 	if _, _, err := pair.handshake(); err != nil {
 		return turns.Job{}, err
 	}
@@ -53,12 +49,21 @@ func handshakeJob(rec *report.Recorder, word string) (turns.Job, error) {
 			spent[0], spent[1] = spent[0]+i, spent[1]+r
 		}
 		for i, role := range []string{Initiator, Responder} {
-			key := report.Key{Subject: Goswan, Suite: ikeProposal + word, Operation: role}
+			key := report.Key{Subject: Goswan, Suite: suite, Operation: role}
 			per(rec, round, key, report.HandshakeTime, report.HandshakeRate, max(spent[i]/time.Duration(n), 1))
 		}
 		return nil
 	}
-	return turns.Job{Name: "handshake, " + word, Measure: measure}, nil
+	return turns.Job{Name: "handshake, " + suite, Measure: measure}, nil
+}
+
+// sharedKeyJob measures handshakes with a key exchange and a pre-shared key.
+func sharedKeyJob(rec *report.Recorder, word string) (turns.Job, error) {
+	p, err := newPair(word)
+	if err != nil {
+		return turns.Job{}, err
+	}
+	return handshakeJob(rec, ikeProposal+word, p)
 }
 
 // pair is two configurations that fit each other.

@@ -1,5 +1,5 @@
 // Package ike measures what negotiating costs: every key exchange and signature of the tables, and whole handshakes, IKE_SA_INIT and IKE_AUTH with
-// the first Child SA (RFC 7296 §1.2), between two of the machines that the daemon runs, without a network between them. What either
+// the first Child SA (RFC 7296 §1.2), by pre-shared keys and by certificates, between two of the machines that the daemon runs, without a network between them. What either
 // role costs is measured apart, since a gateway is mostly one of them.
 package ike
 
@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/goswan/goswan/bench/clock"
@@ -23,11 +22,12 @@ const Goswan = "goswan"
 
 // Config is what to measure.
 type Config struct {
-	KE       []string // keywords; see Choose
-	Schemes  []string // of signatures; see ChooseSchemes
-	Time     time.Duration
-	Rounds   int
-	Progress turns.Progress
+	KE           []string // keywords; see Choose
+	Schemes      []string // of signatures; see ChooseSchemes
+	Certificates []string // of handshakes; see ChooseCertificates
+	Time         time.Duration
+	Rounds       int
+	Progress     turns.Progress
 }
 
 // Methods are the keywords of the key exchanges that can be configured, in the order of the table.
@@ -41,22 +41,7 @@ func Methods() (all []string) {
 }
 
 // Choose checks keywords. None picks all.
-func Choose(wanted []string) (chosen []string, err error) {
-	all := Methods()
-	if len(wanted) == 0 {
-		return all, nil
-	}
-	for _, w := range wanted {
-		w = strings.TrimSpace(w)
-		if !slices.Contains(all, w) {
-			return nil, fmt.Errorf("there is no key exchange %q; there are %s", w, strings.Join(all, ", "))
-		}
-		if !slices.Contains(chosen, w) {
-			chosen = append(chosen, w)
-		}
-	}
-	return chosen, nil
-}
+func Choose(wanted []string) ([]string, error) { return choose("key exchange", Methods(), wanted) }
 
 // method finds the row of a keyword.
 func method(word string) (*ke.Transform, bool) {
@@ -70,7 +55,7 @@ func method(word string) (*ke.Transform, bool) {
 
 // Measure measures and enters what it measured into the run, also when it ends with an error.
 func Measure(ctx context.Context, run *report.Run, c Config) error {
-	if len(c.KE)+len(c.Schemes) == 0 || c.Rounds < 1 || c.Time <= 0 {
+	if len(c.KE)+len(c.Schemes)+len(c.Certificates) == 0 || c.Rounds < 1 || c.Time <= 0 {
 		return errors.New("ike: there is nothing to measure")
 	}
 	rec := report.NewRecorder(run)
@@ -95,7 +80,7 @@ func Measure(ctx context.Context, run *report.Run, c Config) error {
 	}
 	jobs = append(jobs, more...)
 	for _, word := range c.KE {
-		job, err := handshakeJob(rec, word)
+		job, err := sharedKeyJob(rec, word)
 		if err != nil {
 			// It is made for RFC 9370's additional exchanges, or otherwise not for IKE_SA_INIT.
 			run.Note(fmt.Sprintf("no handshake with %s: %v", word, err))
@@ -103,8 +88,18 @@ func Measure(ctx context.Context, run *report.Run, c Config) error {
 		}
 		jobs = append(jobs, job)
 	}
+	for _, word := range c.Certificates {
+		job, err := certificateJob(rec, word)
+		if err != nil {
+			return err
+		}
+		jobs = append(jobs, job)
+	}
 	if len(c.KE) > 0 {
-		run.Note("a handshake is IKE_SA_INIT and IKE_AUTH with a pre-shared key and one Child SA, in memory; authentication by certificates is not measured, and adds a signature and a verification, at least, in either role")
+		run.Note("a handshake is IKE_SA_INIT and IKE_AUTH with one Child SA, in memory; where only the key exchange is named it is with " + ikeProposal + "… and a pre-shared key")
+	}
+	if len(c.Certificates) > 0 {
+		run.Note("a handshake with certificates is with " + ikeProposal + certificateKE + ": both ends sign, and verify the other's signature and its certificate of a root CA; nothing is asked about revocation")
 	}
 	if !clock.IsCPU {
 		run.Note("time is what passed on the wall: this system has no clock for a thread")

@@ -26,10 +26,15 @@ func TestMeasureEveryMethod(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Measure(t.Context(), run, Config{KE: methods, Schemes: schemes, Time: 1, Rounds: 1}); err != nil {
+	certificates, err := ChooseCertificates(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Measure(t.Context(), run, Config{KE: methods, Schemes: schemes, Certificates: certificates, Time: 1, Rounds: 1}); err != nil {
 		t.Fatal(err)
 	}
 	signaturesMeasured(t, run)
+	certificatesMeasured(t, run)
 	for _, row := range ke.Transforms {
 		if !row.Status.Usable() || len(row.Keywords) == 0 {
 			continue
@@ -79,11 +84,45 @@ func signaturesMeasured(t *testing.T, run *report.Run) {
 	}
 }
 
+// certificatesMeasured: every kind of certificate makes handshakes, in both roles.
+func certificatesMeasured(t *testing.T, run *report.Run) {
+	t.Helper()
+	for _, word := range []string{"rsa2048", "rsa3072", "ecdsa256", "ecdsa384", "ed25519"} {
+		for _, role := range []string{Initiator, Responder} {
+			if m := run.Find(report.Key{Figure: report.HandshakeTime, Subject: Goswan, Suite: word + " x25519", Operation: role}); m == nil || !(m.Values[0] > 0) {
+				t.Errorf("%s: handshakes as %s: %v", word, role, m)
+			}
+		}
+	}
+}
+
+// TestCertificatesAreUsed has each end know its own certificate's key alone: the handshake is by it and not by a pre-shared key.
+func TestCertificatesAreUsed(t *testing.T) {
+	p, err := newPair(certificateKE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.certify(kinds[2]); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := p.handshake(); err != nil {
+		t.Fatal(err)
+	}
+	p.responder.Credentials = nil
+	if _, _, err := p.handshake(); err == nil {
+		t.Error("without a certificate and without trust the handshake succeeds")
+	}
+	if err := p.certify(kind{"rot13", "rot13", 0}); err == nil {
+		t.Error("a certificate is made with a scheme that is none")
+	}
+}
+
 func TestMeasureRefuses(t *testing.T) {
 	for name, c := range map[string]Config{
 		"no method":      {Time: 1, Rounds: 1},
 		"another scheme": {Schemes: []string{"rot13"}, Time: 1, Rounds: 1},
 		"another method": {KE: []string{"rot13"}, Time: 1, Rounds: 1},
+		"another kind":   {Certificates: []string{"rsa512"}, Time: 1, Rounds: 1},
 		"no rounds":      {KE: []string{"x25519"}, Time: 1},
 		"no time":        {KE: []string{"x25519"}, Rounds: 1},
 	} {
@@ -104,6 +143,15 @@ func TestChoose(t *testing.T) {
 	}
 	if _, err := Choose([]string{"rot13"}); err == nil || !strings.Contains(err.Error(), "there are x25519") {
 		t.Errorf("an unknown method: %v", err)
+	}
+}
+
+func TestChooseCertificates(t *testing.T) {
+	if got, err := ChooseCertificates([]string{"ed25519", " rsa2048", "ed25519"}); err != nil || strings.Join(got, " ") != "ed25519 rsa2048" {
+		t.Errorf("chosen are %q (%v)", got, err)
+	}
+	if _, err := ChooseCertificates([]string{"rsa512"}); err == nil || !strings.Contains(err.Error(), "there are rsa2048") {
+		t.Errorf("an unknown kind: %v", err)
 	}
 }
 

@@ -122,7 +122,7 @@ func TestPlotsByKind(t *testing.T) {
 		},
 		"ike": {
 			"Time per operation, elliptic curves", "Time per operation, MODP groups", "Time per operation, post-quantum", "Time per operation, signatures",
-			"Time per handshake, elliptic curves",
+			"Time per handshake, elliptic curves", "Time per handshake, signatures",
 		},
 		"path":   {"Throughput by SAs, aes128gcm16, 64 B", "Throughput by flows, chacha20poly1305, TCP 44 × 1420 B"},
 		"tunnel": {"TCP one stream", "Ping idle, median", "Beside wireguard-go", "Beside strongSwan libipsec AES-128-GCM"},

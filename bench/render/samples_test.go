@@ -131,6 +131,11 @@ func ikeRun() *report.Run {
 		enter(s, "sign", report.OperationTime, report.OperationRate, 30*math.Pow(2.2, float64(i)))
 		enter(s, "verify", report.OperationTime, report.OperationRate, 60)
 	}
+	for i, kind := range []string{"rsa2048", "rsa3072", "ecdsa256", "ecdsa384", "ed25519"} {
+		for _, op := range []string{"initiator", "responder"} {
+			enter(kind+" x25519", op, report.HandshakeTime, report.HandshakeRate, 900/float64(1+i))
+		}
+	}
 	return r
 }
 

@@ -38,6 +38,9 @@ func TestBenchPrintsTables(t *testing.T) {
 		"bench ike --ke x25519" + tiny: {
 			"time per operation, initiate, µs", "goswan x25519", "handshake rate, responder, handshakes/s", "prfsha384-x25519",
 		},
+		"bench ike --cert ecdsa256,ed25519" + tiny: {
+			"handshake rate, initiator, handshakes/s", "handshake rate, responder, handshakes/s", "ecdsa256 x25519", "ed25519 x25519", "both ends sign",
+		},
 		"bench ike --sig ed25519" + tiny:          {"time per operation, sign, µs", "time per operation, verify, µs", "goswan ED25519"},
 		"bench path --sas 1,2 --flows 1,3" + tiny: {"throughput, Gbit/s  ", "aes128gcm16 2 SAs 3 flows", "time per packet, ns"},
 	} {
@@ -133,6 +136,7 @@ func TestBenchPlots(t *testing.T) {
 	for command, want := range map[string]string{
 		"bench crypto --suites aes128gcm16 --sizes 64,1420 --cores 1" + tiny: "Throughput, seal, combined mode, 1 core",
 		"bench ike --ke x25519 --sig ed25519" + tiny:                         "Time per handshake, elliptic curves",
+		"bench ike --cert ecdsa256,ecdsa384,ed25519" + tiny:                  "Time per handshake, signatures",
 		"bench path --sas 1,2 --flows 1" + tiny:                              "Throughput by SAs",
 	} {
 		if out := benchRun(t, command+" --html "+page+" --png "+picture+" --json "+result); !strings.Contains(out, "goswan bench ") {

@@ -61,6 +61,7 @@ func TestExitStatus(t *testing.T) {
 		{"bench crypto --json - --csv -", exitUsage, "", "only one of them"},
 		{"bench crypto --json " + good + "/none/x", exitFailed, "", "no such file or directory"},
 		{"bench ike --ke rot13", exitUsage, "", `--ke: there is no key exchange "rot13"`},
+		{"bench ike --cert rsa512", exitUsage, "", `--cert: there is no certificate of the kind "rsa512"`},
 		{"bench ike --sig rot13", exitUsage, "", `--sig: there is no signature scheme "rot13"`},
 		{"bench path --sas 0", exitUsage, "", "--sas 0: 1 to 65535"},
 		{"bench path --flows 100000", exitUsage, "", "--flows 100000: 1 to 10000"},

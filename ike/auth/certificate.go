@@ -102,6 +102,11 @@ func parseEd448(spki []byte) crypto.PublicKey {
 	return ed448.PublicKey(octets)
 }
 
+// IssuedBy tells whether a CA has signed the certificate.
+func (c *Certificate) IssuedBy(ca *Certificate) bool {
+	return bytes.Equal(c.X509.RawIssuer, ca.X509.RawSubject) && checkIssued(c, ca, 0) == nil
+}
+
 // Name is the subject's distinguished name, or the first other name if that is empty.
 func (c *Certificate) Name() string {
 	if name := decodeDN(c.X509.RawSubject); name != "" {

@@ -3,6 +3,7 @@ package auth
 import (
 	"crypto/sha1"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"slices"
 
@@ -62,6 +63,9 @@ type Link struct {
 
 // maxURL bounds a URL, in octets.
 const maxURL = 2048
+
+// maxLinks bounds what is fetched for one peer: a chain has no more.
+const maxLinks = MaxChain
 
 // ParsePresented reads the CERT payloads of a peer in their order. What is of no use is skipped, unless it is the peer's own
 // certificate: that is a *Refusal, and so is more than MaxCertificates.
@@ -130,6 +134,10 @@ func (p *Presented) addLink(payload CertPayload, first bool) error {
 		p.Skipped = append(p.Skipped, err.Error())
 		return nil
 	}
+	if len(p.Links) == maxLinks {
+		p.Skipped = append(p.Skipped, fmt.Sprintf("%s: it is behind the %d links that are followed", link.URL, maxLinks))
+		return nil
+	}
 	p.Links = append(p.Links, link)
 	p.LeafByLink = p.LeafByLink || first
 	return nil
@@ -148,6 +156,26 @@ func ParseLink(payload CertPayload) (Link, error) {
 	return link, nil
 }
 
+// NewLink is the link to a certificate below a base URL, as strongSwan makes it of its cert_uri_base: the hash in hexadecimal digits
+// is the name. The error says that the whole is no http URL.
+func NewLink(base string, c *Certificate) (Link, error) {
+	link := Link{Hash: sha1.Sum(c.X509.Raw)}
+	link.URL = base + hex.EncodeToString(link.Hash[:])
+	if !fetchable(link.URL) {
+		return Link{}, fmt.Errorf("auth: %q is no http URL", link.URL)
+	}
+	return link, nil
+}
+
+// Payload is the CERT payload of the link.
+func (l Link) Payload() CertPayload {
+	encoding := EncodingHashURL
+	if l.Bundle {
+		encoding = EncodingHashURLBundle
+	}
+	return CertPayload{encoding, l.AppendTo(nil)}
+}
+
 // AppendTo appends the Certificate Data of the link.
 func (l Link) AppendTo(b []byte) []byte { return append(append(b, l.Hash[:]...), l.URL...) }
 
@@ -157,6 +185,7 @@ func (p *Presented) take(link Link, octets []byte) error {
 		return &Refusal{Why: NotRetrieved, Text: fmt.Sprintf("what is at %s has not the hash that the peer sent", link.URL)}
 	}
 	first := p.LeafByLink && p.Leaf == nil
+	p.Others, p.CRLs = slices.Clip(p.Others), slices.Clip(p.CRLs)
 	if !link.Bundle {
 		return p.addCertificate(octets, first)
 	}

@@ -119,6 +119,9 @@ type Fetch struct {
 	Subject string
 }
 
+// MaxFetched bounds a certificate or a bundle by Hash and URL, in octets.
+const MaxFetched = 64 << 10
+
 // Limit is the most octets that an answer may have.
 func (f Fetch) Limit() int {
 	switch f.Kind {
@@ -127,7 +130,7 @@ func (f Fetch) Limit() int {
 	case FetchOCSP:
 		return MaxOCSP
 	}
-	return MaxCertificates * MaxCertificate
+	return MaxFetched
 }
 
 // maxSources bounds the places that are asked about one certificate.

@@ -264,6 +264,12 @@ func TestHashAndURL(t *testing.T) {
 	link := func(octets []byte, url string, encoding Encoding) CertPayload {
 		return CertPayload{encoding, Link{Hash: sha1.Sum(octets), URL: url}.AppendTo(nil)}
 	}
+	gone, err := asn1.Marshal([]asn1.RawValue{
+		{Class: 2, Tag: 0, IsCompound: true, Bytes: leaf.cert.X509.Raw}, {Class: 2, Tag: 0, IsCompound: true, Bytes: sub.cert.X509.Raw},
+		{Class: 2, Tag: 1, IsCompound: true, Bytes: crlOf(t, sub, nil, leaf)}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	single := link(leaf.cert.X509.Raw, "http://h/gw", EncodingHashURL)
 	for _, c := range []struct {
 		name     string
@@ -277,6 +283,8 @@ func TestHashAndURL(t *testing.T) {
 		{"another certificate than promised", []CertPayload{single}, map[string][]byte{"http://h/gw": sub.cert.X509.Raw}, NotRetrieved},
 		{"nothing there", []CertPayload{single}, nil, NotRetrieved},
 		{"a missing intermediate CA", []CertPayload{single, link(sub.cert.X509.Raw, "http://h/sub", EncodingHashURL)}, map[string][]byte{"http://h/gw": leaf.cert.X509.Raw}, UnknownIssuer},
+		{"a CA by link behind the certificate itself", []CertPayload{{EncodingX509, leaf.cert.X509.Raw}, link(sub.cert.X509.Raw, "http://h/sub", EncodingHashURL)}, map[string][]byte{"http://h/sub": sub.cert.X509.Raw}, ""},
+		{"a CRL in a bundle", []CertPayload{link(gone, "http://h/b", EncodingHashURLBundle)}, map[string][]byte{"http://h/b": gone}, Revoked},
 		{"a bundle that is none", []CertPayload{link([]byte("x"), "http://h/b", EncodingHashURLBundle)}, map[string][]byte{"http://h/b": []byte("x")}, NotRetrieved},
 	} {
 		p, err := ParsePresented(c.payloads)
@@ -297,6 +305,82 @@ func TestHashAndURL(t *testing.T) {
 			continue
 		}
 		refused(t, c.name, err, c.why)
+	}
+}
+
+// TestLinksComeInOrder asks for the peer's own certificate alone, and for what leads from it only when that is in order.
+func TestLinksComeInOrder(t *testing.T) {
+	root := issue(t, nil, "root", asCA)
+	sub := issue(t, root, "sub", asCA)
+	leaf := issue(t, sub, "gw", dns("gw"))
+	var payloads []CertPayload
+	for _, c := range []*Certificate{leaf.cert, sub.cert} {
+		link, err := NewLink("http://h/", c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		payloads = append(payloads, link.Payload())
+	}
+	for _, claimed := range []string{"gw", "other"} {
+		shown, err := ParsePresented(payloads)
+		if err != nil {
+			t.Fatal(err)
+		}
+		trial := trusting(root).Try(now, nil, &Requirement{}, shown, id(t, claimed), nil, Evidence{})
+		first := trial.Needs()
+		if len(first) != 1 || first[0].URL != shown.Links[0].URL {
+			t.Fatalf("it asks for %v first, want the certificate alone", first)
+		}
+		trial.Supply(now, first[0], leaf.cert.X509.Raw, nil)
+		if claimed == "other" {
+			if needs := trial.Needs(); len(needs) > 0 {
+				t.Errorf("with another name in its certificate it still asks for %v", needs)
+			}
+			_, err := trial.Verdict()
+			refused(t, "another name", err, WrongIdentity)
+			continue
+		}
+		second := trial.Needs()
+		if len(second) != 1 || second[0].URL != shown.Links[1].URL {
+			t.Fatalf("it asks for %v then, want the CA", second)
+		}
+		if _, err := trial.Verdict(); err != nil {
+			t.Errorf("while a link is followed the verdict is %v", err)
+		}
+		trial.Supply(now, second[0], sub.cert.X509.Raw, nil)
+		if v, err := trial.Verdict(); err != nil || v == nil || len(v.Chain) != 3 {
+			t.Errorf("the verdict is %v (%v), want a chain of three", v, err)
+		}
+		if again := trusting(root).Try(now, nil, &Requirement{}, trial.Shown(), id(t, claimed), nil, Evidence{}); len(again.Needs()) > 0 {
+			t.Errorf("a second trial asks for %v again", again.Needs())
+		}
+	}
+}
+
+// TestLostLeaf judges again what could not be had: it is refused and nothing is asked.
+func TestLostLeaf(t *testing.T) {
+	root := issue(t, nil, "root", asCA)
+	leaf := issue(t, root, "gw", dns("gw"))
+	link, err := NewLink("http://h/", leaf.cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := Link{Hash: link.Hash, URL: "http://h/second"}
+	shown, err := ParsePresented([]CertPayload{link.Payload(), second.Payload()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	trial := trusting(root).Try(now, nil, &Requirement{}, shown, id(t, "gw"), nil, Evidence{})
+	trial.Supply(now, trial.Needs()[0], nil, errUnreachable)
+	for name, trial := range map[string]*Trial{"first": trial, "second": trusting(root).Try(now, nil, &Requirement{}, trial.Shown(), id(t, "gw"), nil, Evidence{})} {
+		_, err := trial.Verdict()
+		refused(t, "the "+name+" trial", err, NotRetrieved)
+		if needs := trial.Needs(); len(needs) > 0 {
+			t.Errorf("the %s trial asks for %v", name, needs)
+		}
+	}
+	if _, err := NewLink("ftp://h/", leaf.cert); err == nil {
+		t.Error("a link to an FTP server is made")
 	}
 }
 

@@ -42,8 +42,10 @@ const maxFetches = 16
 //	for each f of t.Needs(): fetch it, then t.Supply(now, f, octets, err)
 //	when t.Needs() is empty: t.Verdict()
 //
-// AUTH is verified before anything else that costs time. Nothing is fetched for a chain that does not lead to a trusted CA;
-// only a certificate by Hash and URL comes before its chain, and the caller decides whether to take those at all.
+// AUTH is verified before anything else that costs time. Nothing about revocation is fetched for a chain that does not lead to a
+// trusted CA. What comes by Hash and URL has to be there before that: the peer's own certificate first and alone, since without it
+// nothing can be verified; what leads from it to a CA once AUTH is and the certificate itself is in order. The caller decides
+// whether to take those links at all.
 //
 // All of it works on what is public, so it need not be constant in time. The peer is told AUTHENTICATION_FAILED and nothing
 // else, whatever the refusal; how long that took shows at most how far its certificate got, which it could find out itself.
@@ -56,7 +58,8 @@ type Trial struct {
 	proof    *Proof
 	evidence Evidence
 
-	links     []Link
+	links     []Link       // that lead to certificates which are still awaited
+	leaf      *Certificate // that made AUTH, while links lead to its chain
 	verdict   *Verdict
 	candidate [][]*Certificate // chains not tried yet
 	inquiries []*inquiry       // of the chain being tried
@@ -73,15 +76,31 @@ func (t *Trust) Try(now time.Time, rand io.Reader, req *Requirement, shown Prese
 	trial := &Trial{trust: t, rand: rand, req: req, shown: shown, id: id, proof: proof, evidence: known, verdict: &Verdict{ID: id}}
 	trial.verdict.Match = id.Matches(req.ID)
 	trial.links = slices.Clone(shown.Links)
-	for _, der := range shown.CRLs {
-		if crl, err := ParseCRL(der); err == nil {
-			trial.evidence.CRLs = append(slices.Clip(trial.evidence.CRLs), crl)
-		}
-	}
-	if len(trial.links) == 0 {
+	trial.readCRLs(shown.CRLs)
+	if !trial.leafAwaited() || len(trial.links) == 0 {
 		trial.judge(now)
 	}
 	return trial
+}
+
+// readCRLs takes CRLs that the peer presents.
+func (t *Trial) readCRLs(list [][]byte) {
+	for _, der := range list {
+		if crl, err := ParseCRL(der); err == nil {
+			t.evidence.CRLs = append(slices.Clip(t.evidence.CRLs), crl)
+		}
+	}
+}
+
+// leafAwaited tells whether the peer's own certificate is still to be fetched.
+func (t *Trial) leafAwaited() bool { return t.shown.LeafByLink && t.shown.Leaf == nil }
+
+// Shown is what the peer presented, with what its links led to so far: a further trial need not fetch it again.
+func (t *Trial) Shown() Presented {
+	shown := t.shown
+	shown.Links = slices.Clone(t.links)
+	shown.LeafByLink = t.leafAwaited()
+	return shown
 }
 
 // Needs are the questions that are open, in the order to ask them; empty when the verdict is there.
@@ -89,8 +108,10 @@ func (t *Trial) Needs() (open []Fetch) {
 	if t.done {
 		return nil
 	}
-	for _, link := range t.links {
-		open = append(open, Fetch{Kind: FetchCertificate, URL: link.URL})
+	for i, link := range t.links {
+		if i == 0 || !t.leafAwaited() {
+			open = append(open, Fetch{Kind: FetchCertificate, URL: link.URL})
+		}
 	}
 	for _, q := range t.inquiries {
 		if q.asked != nil && !slices.Contains(open, *q.asked) {
@@ -134,14 +155,22 @@ func (t *Trial) supplyLink(now time.Time, f Fetch, octets []byte, err error) {
 	}
 	link := t.links[i]
 	t.links = slices.Delete(t.links, i, i+1)
+	had := len(t.shown.CRLs)
 	if err == nil {
 		err = t.shown.take(link, octets)
 	}
 	if err != nil {
-		t.shown.Skipped = append(t.shown.Skipped, fmt.Sprintf("%s: %v", f.URL, err))
+		t.shown.Skipped = append(slices.Clip(t.shown.Skipped), fmt.Sprintf("%s: %v", f.URL, err))
 	}
-	if len(t.links) == 0 {
+	t.readCRLs(t.shown.CRLs[had:])
+	switch {
+	case t.leafAwaited():
+		t.links = nil // without its own certificate there is nothing to judge
 		t.judge(now)
+	case t.leaf == nil:
+		t.judge(now)
+	case len(t.links) == 0:
+		t.judgeChains(now, t.leaf)
 	}
 }
 
@@ -162,9 +191,9 @@ func (t *Trial) Learned() Evidence { return t.learned }
 
 func (t *Trial) refuse(err error) { t.refusal, t.done = err, true }
 
-// judge goes through all that needs no asking.
+// judge goes through all that needs no asking, but for the chain that links lead to.
 func (t *Trial) judge(now time.Time) {
-	if t.shown.LeafByLink && t.shown.Leaf == nil {
+	if t.leafAwaited() {
 		t.refuse(&Refusal{Why: NotRetrieved, Text: "the peer's certificate could not be had: " + fmt.Sprint(t.shown.Skipped)})
 		return
 	}
@@ -180,6 +209,10 @@ func (t *Trial) judge(now time.Time) {
 	t.verdict.NotAfter = leaf.X509.NotAfter
 	if err := t.judgeLeaf(now, leaf); err != nil {
 		t.refuse(err)
+		return
+	}
+	if len(t.links) > 0 {
+		t.leaf = leaf
 		return
 	}
 	t.judgeChains(now, leaf)

@@ -47,6 +47,9 @@ type Assignment struct {
 	DNS       []netip.Addr
 	// Domains are those that DNS is for; none is all.
 	Domains []string
+	// Subnets are the networks that the responder says it protects (INTERNAL_IP4_SUBNET, INTERNAL_IP6_SUBNET), for people and scripts.
+	// What goes there is decided by traffic selectors alone.
+	Subnets []netip.Prefix
 }
 
 // Assigned: the peer gave us addresses, IKE.Assigned. It comes behind Established and before the Child SA that uses them.

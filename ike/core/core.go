@@ -96,6 +96,8 @@ type Settings struct {
 	CloseIKEOnChildFailure bool          // close the IKE SA when its first Child SA fails (close_ike_on_child_failure)
 	MakeBeforeBreak        bool          // reauthentication (make_before_break)
 	MaxIKEv1Exchanges      int
+	HashAndURL             bool // fetch what a peer shows by Hash and URL (hash_and_url)
+	Signatures             bool // sign by the method Digital Signature of RFC 7427 with peers that know it (signature_authentication)
 	RSAPSS                 bool // sign with RSASSA-PSS where the peer takes it (rsa_pss)
 	EAP                    EAPSettings
 	// FollowRedirects … further settings are added with the features that obey them.
@@ -124,7 +126,7 @@ func DefaultSettings() Settings {
 	return Settings{
 		RetransmitTries: 5, RetransmitTimeout: 4 * time.Second, RetransmitBase: 1.8,
 		KeepAlive: 20 * time.Second, HalfOpenTimeout: 30 * time.Second, DeleteRekeyedDelay: 5 * time.Second,
-		FragmentSize: 1280, MakeBeforeBreak: true, MaxIKEv1Exchanges: 3,
+		FragmentSize: 1280, MakeBeforeBreak: true, MaxIKEv1Exchanges: 3, Signatures: true,
 		EAP: EAPSettings{
 			Preferred: []eap.Type{eap.TypeTLS, eap.TypeTTLS, eap.TypePEAP, eap.TypeMSCHAPv2}, TTLS: eap.TypeMSCHAPv2, PEAP: eap.TypeMSCHAPv2,
 		},

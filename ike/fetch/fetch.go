@@ -4,6 +4,12 @@
 // What it is sent to get, others chose: the CA in a certificate, or the peer by Hash and URL (RFC 7296 §3.6). So it is
 // bounded in size, time and number, speaks http and https only, and follows few redirects, to these schemes. Addresses of the
 // inner network are allowed, because that is where a company's CA is.
+//
+// Whoever sends a Hash and URL has proved nothing yet, and need not be able to: it may want no more than the request itself, from
+// this host to another one. Such a request is a GET without credentials of any kind, it never goes to this host itself, to a link or
+// to a group, it does not take the proxy, which may reach what this host does not, and it has places of its own, so that it delays
+// nobody else's. What remains, that a stranger has this host GET something within its networks, is why Hash and URL is off unless
+// it is configured.
 package fetch
 
 import (
@@ -13,6 +19,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"sync"
@@ -33,20 +40,27 @@ const (
 
 // Client fetches. The zero value is ready; it is safe for use by several goroutines.
 type Client struct {
-	// Transport is how HTTP is spoken; nil is a transport with the limits of this package, and with the proxy of the environment.
+	// Transport is how HTTP is spoken; nil is a transport with the limits of this package, and with the proxy of the environment but
+	// for certificates.
 	Transport http.RoundTripper
 	// Timeout is for one question, redirects included; 0 is DefaultTimeout.
 	Timeout time.Duration
-	// AtOnce is how many questions are under way at once; further ones wait. 0 is DefaultAtOnce.
+	// AtOnce is how many questions are under way at once, and as many for certificates; further ones wait. 0 is DefaultAtOnce.
 	AtOnce int
 
-	once  sync.Once
-	http  *http.Client
-	slots chan struct{}
+	once sync.Once
+	// ours are for what CAs chose, theirs for what a peer chose.
+	ours, theirs way
 
 	mu sync.Mutex // guards what follows
 	// kept are CRLs by their issuer and OCSP responses by their CertID.
 	kept map[string]entry
+}
+
+// way is how questions of one kind go.
+type way struct {
+	http  *http.Client
+	slots chan struct{}
 }
 
 // entry is something worth keeping.
@@ -59,19 +73,29 @@ type entry struct {
 var errScheme = errors.New("not http or https")
 
 func (c *Client) init() {
-	transport := c.Transport
-	if transport == nil {
-		transport = &http.Transport{
-			Proxy: http.ProxyFromEnvironment, MaxResponseHeaderBytes: maxHeader, MaxIdleConns: 4, IdleConnTimeout: 30 * time.Second,
-			TLSHandshakeTimeout: c.timeout(), ResponseHeaderTimeout: c.timeout(), ForceAttemptHTTP2: true,
-		}
+	c.ours, c.theirs = c.way(c.Transport), c.way(c.Transport)
+	if c.Transport != nil {
+		return
 	}
-	c.http = &http.Client{Transport: transport, CheckRedirect: redirect}
+	c.ours.http.Transport = c.transport()
+	wary := c.transport()
+	wary.Proxy, wary.DialContext = nil, (&net.Dialer{Timeout: c.timeout(), Control: elsewhere}).DialContext
+	c.theirs.http.Transport = wary
+}
+
+func (c *Client) way(transport http.RoundTripper) way {
 	atOnce := DefaultAtOnce
 	if c.AtOnce > 0 {
 		atOnce = c.AtOnce
 	}
-	c.slots = make(chan struct{}, atOnce)
+	return way{&http.Client{Transport: transport, CheckRedirect: redirect}, make(chan struct{}, atOnce)}
+}
+
+func (c *Client) transport() *http.Transport {
+	return &http.Transport{
+		Proxy: http.ProxyFromEnvironment, MaxResponseHeaderBytes: maxHeader, MaxIdleConns: 4, IdleConnTimeout: 30 * time.Second,
+		TLSHandshakeTimeout: c.timeout(), ResponseHeaderTimeout: c.timeout(), ForceAttemptHTTP2: true,
+	}
 }
 
 func (c *Client) timeout() time.Duration {
@@ -99,9 +123,13 @@ func (c *Client) Do(ctx context.Context, f auth.Fetch) ([]byte, error) {
 	c.once.Do(c.init)
 	ctx, cancel := context.WithTimeout(ctx, c.timeout())
 	defer cancel()
+	way := c.ours
+	if f.Kind == auth.FetchCertificate {
+		way = c.theirs
+	}
 	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
+	case way.slots <- struct{}{}:
+		defer func() { <-way.slots }()
 	case <-ctx.Done():
 		return nil, errors.New("too many questions were under way")
 	}
@@ -109,7 +137,7 @@ func (c *Client) Do(ctx context.Context, f auth.Fetch) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	response, err := c.http.Do(request)
+	response, err := way.http.Do(request)
 	if err != nil {
 		return nil, plain(err, c.timeout())
 	}

@@ -17,6 +17,8 @@ const maxAuthorities = 32
 type asked struct {
 	certificate, rawKey bool
 	authorities         []auth.KeyHash
+	// links tells that it fetches what it is shown by Hash and URL.
+	links bool
 }
 
 // readRequests takes the CERTREQ payloads of a message.
@@ -25,11 +27,16 @@ type asked struct {
 //	has any certificates of this type."  RFC 7296 §3.7
 func (sa *ikeSA) readRequests(msg *wire.Message) {
 	m, unknown := sa.m, 0
+	// "The HTTP_CERT_LOOKUP_SUPPORTED notification […] indicates that the sender is capable of looking up certificates based on an
+	// HTTP-based URL (and hence presumably would prefer to receive certificate specifications in that format)."  RFC 7296 §3.7
+	sa.opened.asked.links = sa.opened.asked.links || msg.Notify(wire.HTTPCertLookupSupported) != nil
 	for _, p := range wire.All[*wire.CERTREQ](msg) {
 		if p.Encoding == wire.CertRawPublicKey {
 			sa.opened.asked.rawKey = true
 		}
-		if p.Encoding != wire.CertX509Signature {
+		switch p.Encoding {
+		case wire.CertX509Signature, wire.CertHashAndURL, wire.CertHashAndURLBundle:
+		default:
 			continue
 		}
 		sa.opened.asked.certificate = true
@@ -88,7 +95,31 @@ func (m *Machine) requests(conns ...*core.Connection) (payloads []wire.Payload) 
 	if raw {
 		payloads = append(payloads, &wire.CERTREQ{Encoding: wire.CertRawPublicKey})
 	}
+	if m.looksUp(conns...) {
+		payloads = append(payloads, &wire.Notify{NotifyType: wire.HTTPCertLookupSupported})
+	}
 	return payloads
+}
+
+// looksUp tells whether we fetch what a peer shows by Hash and URL. Whoever sends a URL would have us fetch something before it has
+// proved anything, so that has to be configured; and it is for those that are asked for certificates.
+func (m *Machine) looksUp(conns ...*core.Connection) bool {
+	return m.env.Settings.HashAndURL && slices.ContainsFunc(conns, func(c *core.Connection) bool {
+		return !c.NoCertReq && slices.ContainsFunc(c.Remote, func(a core.Auth) bool { return a.Method.Signs() })
+	})
+}
+
+// link is the Hash and URL of a certificate of ours, below the cert_uri_base of the authority that issued it.
+func (m *Machine) link(c *auth.Certificate) (auth.Link, bool) {
+	for _, a := range m.env.Catalog().Authorities {
+		if a.CertURIBase == "" || !c.IssuedBy(a.Certificate) {
+			continue
+		}
+		if link, err := auth.NewLink(a.CertURIBase, c); err == nil {
+			return link, true
+		}
+	}
+	return auth.Link{}, false
 }
 
 // distinct are the first CAs of a list, each once.
@@ -110,27 +141,43 @@ func (sa *ikeSA) certificates(conn *core.Connection, c *auth.Credential) (payloa
 	if conn.SendCert == core.SendCertNever || conn.SendCert == core.SendCertIfAsked && !asked {
 		return nil
 	}
-	what := "end entity"
 	for i, p := range c.Payloads() {
 		switch {
 		case c.Certificate == nil:
 			sa.m.logf("IKE", 1, "sending raw public key %s", c.Raw.Fingerprint())
 		case i == 0:
-			sa.m.logf("IKE", 1, "sending %s cert %q", what, c.Certificate.Name())
+			p = sa.asLink(p, "end entity", c.Certificate)
 		default:
-			sa.m.logf("IKE", 1, "sending issuer cert %q", c.Chain[i-1].Name())
+			p = sa.asLink(p, "issuer", c.Chain[i-1])
 		}
 		payloads = append(payloads, &wire.CERT{Encoding: wire.CertEncoding(p.Encoding), Data: p.Data})
 	}
 	return payloads
 }
 
-// presented reads the CERT payloads of the peer. Hash and URL is not taken: whoever sends it would have us fetch something
-// before it has proved anything, and we never said HTTP_CERT_LOOKUP_SUPPORTED (RFC 7296 §3.6).
+// asLink is a CERT payload by Hash and URL, if the peer fetches and we have somewhere to point to.
+func (sa *ikeSA) asLink(p auth.CertPayload, what string, c *auth.Certificate) auth.CertPayload {
+	if sa.opened.asked.links {
+		if link, ok := sa.m.link(c); ok {
+			sa.m.logf("IKE", 1, "sending %s cert %q by hash and url %s", what, c.Name(), link.URL)
+			return link.Payload()
+		}
+	}
+	sa.m.logf("IKE", 1, "sending %s cert %q", what, c.Name())
+	return p
+}
+
+// presented reads the CERT payloads of the peer. Hash and URL is taken by those only that have said HTTP_CERT_LOOKUP_SUPPORTED
+// (RFC 7296 §3.6).
 func (sa *ikeSA) presented(msg *wire.Message) (auth.Presented, error) {
 	var payloads []auth.CertPayload
+	conns := sa.opened.candidates
+	if sa.initiator {
+		conns = []*core.Connection{sa.m.conn}
+	}
+	links := sa.m.looksUp(conns...)
 	for _, p := range wire.All[*wire.CERT](msg) {
-		if p.Encoding == wire.CertHashAndURL || p.Encoding == wire.CertHashAndURLBundle {
+		if !links && (p.Encoding == wire.CertHashAndURL || p.Encoding == wire.CertHashAndURLBundle) {
 			sa.m.logf("IKE", 1, "received hash-and-url encoded cert, but we don't accept them, ignore")
 			continue
 		}
@@ -148,6 +195,9 @@ func (sa *ikeSA) presented(msg *wire.Message) (auth.Presented, error) {
 	}
 	for _, c := range shown.Others {
 		sa.m.logf("IKE", 1, "received issuer cert %q", c.Name())
+	}
+	for _, l := range shown.Links {
+		sa.m.logf("IKE", 1, "received hash-and-url encoded cert at '%s'", clip(l.URL))
 	}
 	for _, text := range shown.Skipped {
 		sa.m.logf("IKE", 1, "not used: %s", clip(text))

@@ -11,7 +11,9 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +21,7 @@ import (
 	"github.com/goswan/goswan/crypto/sig"
 	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/ike/ikev2/wire"
 	"github.com/goswan/goswan/ike/sim"
 )
 
@@ -73,6 +76,33 @@ func ecKey() crypto.Signer {
 		panic(err)
 	}
 	return key
+}
+
+func rsaKey() crypto.Signer {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
+}
+
+func edKey() crypto.Signer {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	return key
+}
+
+// curve makes keys on a curve.
+func curve(c elliptic.Curve) func() crypto.Signer {
+	return func() crypto.Signer {
+		key, err := ecdsa.GenerateKey(c, rand.Reader)
+		if err != nil {
+			panic(err)
+		}
+		return key
+	}
 }
 
 // credential is a holder as one of ours.
@@ -154,17 +184,6 @@ func TestCertificates(t *testing.T) {
 
 // TestEveryKindOfKey signs with each kind of key, in both roles at once.
 func TestEveryKindOfKey(t *testing.T) {
-	rsaKey := func() crypto.Signer {
-		key, err := rsa.GenerateKey(rand.Reader, 2048)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return key
-	}
-	edKey := func() crypto.Signer { _, key, _ := ed25519.GenerateKey(rand.Reader); return key }
-	curve := func(c elliptic.Curve) func() crypto.Signer {
-		return func() crypto.Signer { key, _ := ecdsa.GenerateKey(c, rand.Reader); return key }
-	}
 	for _, test := range []struct {
 		key       func() crypto.Signer
 		auth, log string
@@ -190,6 +209,97 @@ func TestEveryKindOfKey(t *testing.T) {
 		tc.w.Run(time.Second)
 		tc.want(test.auth+" comes up", tc.done(tc.left, op) == nil)
 		tc.want(test.auth+" signs with "+test.log, strings.Contains(strings.Join(tc.right.Logs, "\n"), "authentication of 'left.example' with "+test.log+" successful"))
+		tc.end()
+	}
+}
+
+// TestOlderMethods has one end, or both, not know RFC 7427: RSA then signs by the method of RFC 7296 and ECDSA by those of RFC 4754,
+// in both roles.
+func TestOlderMethods(t *testing.T) {
+	for _, test := range []struct {
+		key    func() crypto.Signer
+		auth   string
+		method wire.AuthMethod // 0: there is none
+		log    string
+	}{
+		{rsaKey, "ike:rsa-sha1", wire.AuthRSASignature, "RSA_EMSA_PKCS1_SHA1"},
+		{curve(elliptic.P256()), "pubkey", wire.AuthECDSA256, "ECDSA-256"},
+		{curve(elliptic.P384()), "pubkey", wire.AuthECDSA384, "ECDSA-384"},
+		{curve(elliptic.P521()), "pubkey", wire.AuthECDSA521, "ECDSA-521"},
+		{rsaKey, "pubkey", 0, "the peer"},
+		{edKey, "pubkey", 0, "the peer"},
+	} {
+		constraints, err := sig.ParseConstraints(test.auth, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := newPKI(t)
+		p.left, p.right = issue(t, p.root, "left.example", test.key(), nil), issue(t, p.root, "right.example", test.key(), nil)
+		for _, knows := range []struct{ left, right bool }{{false, true}, {true, false}, {false, false}} {
+			tc := newTest(t, sim.Faults{}, p.both, func(l, r *core.Catalog) {
+				for _, c := range []*core.Catalog{l, r} {
+					c.Connections[0].Local[0].Constraints, c.Connections[0].Remote[0].Constraints = constraints, constraints
+				}
+			})
+			tc.left.Env.Settings.Signatures, tc.right.Env.Settings.Signatures = knows.left, knows.right
+			var methods []wire.AuthMethod
+			tc.meddle(func(msg *wire.Message) bool {
+				if p := wire.First[*wire.AUTH](msg); p != nil {
+					methods = append(methods, p.Method)
+				}
+				return false
+			})
+			op := tc.left.Initiate("site", "net", rightAddr)
+			tc.w.Run(time.Second)
+			hashes := strings.Contains(tc.left.Ladder()[0], "N(HASH_ALG)")
+			tc.want("SIGNATURE_HASH_ALGORITHMS goes as signature_authentication says", hashes == knows.left && !strings.Contains(tc.left.Ladder()[1], "N(HASH_ALG)"))
+			reason := tc.done(tc.left, op)
+			if test.method == 0 {
+				tc.want("there is no way to sign: "+fmt.Sprint(reason), reason != nil && strings.Contains(reason.Error(), test.log))
+				tc.w.Run(time.Minute)
+				tc.end()
+				continue
+			}
+			tc.want(test.log+" comes up", reason == nil)
+			tc.want(fmt.Sprint("both sign by ", test.method), slices.Equal(methods, []wire.AuthMethod{test.method, test.method}))
+			for name, n := range map[string]*sim.Node{"right.example": tc.left, "left.example": tc.right} {
+				tc.want("the log says so", strings.Contains(strings.Join(n.Logs, "\n"), "authentication of '"+name+"' with "+test.log+" successful"))
+			}
+			tc.end()
+		}
+	}
+}
+
+// TestRSAPSS is `rsa_pss`, with which constraints are read: RSA means RSASSA-PSS only where it is set, or where it is named.
+func TestRSAPSS(t *testing.T) {
+	p := newPKI(t)
+	p.left, p.right = issue(t, p.root, "left.example", rsaKey(), nil), issue(t, p.root, "right.example", rsaKey(), nil)
+	for _, test := range []struct {
+		local, remote string // constraints of the left end for itself, of the right one for its peer
+		left, right   bool
+		log           string // "" is refused
+	}{
+		{"pubkey", "pubkey", false, false, "RSA_EMSA_PKCS1_SHA2_256"},
+		{"pubkey", "pubkey", true, false, "RSA_EMSA_PSS_SHA2_256_SALT_32"},
+		{"rsa-sha384", "pubkey", false, true, "RSA_EMSA_PKCS1_SHA2_384"},
+		{"rsa-sha384", "pubkey", true, true, "RSA_EMSA_PSS_SHA2_384_SALT_48"},
+		{"rsa/pss-sha512", "ike:rsa/pss-sha512", false, false, "RSA_EMSA_PSS_SHA2_512_SALT_64"},
+		{"pubkey", "ike:rsa-sha256", true, false, ""}, // as with strongSwan, a peer cannot say whether it takes PSS
+		{"pubkey", "ike:rsa-sha256", true, true, "RSA_EMSA_PSS_SHA2_256_SALT_32"},
+		{"pubkey", "ike:rsa-sha256", false, true, "RSA_EMSA_PKCS1_SHA2_256"},
+	} {
+		tc := newTest(t, sim.Faults{}, p.both, func(l, r *core.Catalog) {
+			l.Connections[0].Local[0].Constraints, _ = sig.ParseConstraints(test.local, test.left)
+			r.Connections[0].Remote[0].Constraints, _ = sig.ParseConstraints(test.remote, test.right)
+		})
+		op := tc.left.Initiate("site", "net", rightAddr)
+		tc.w.Run(time.Second)
+		reason := tc.done(tc.left, op)
+		tc.want(fmt.Sprintf("%+v: it comes up or not: %v", test, reason), (reason == nil) == (test.log != ""))
+		if test.log != "" {
+			tc.want(fmt.Sprintf("%+v: the responder takes it", test), strings.Contains(strings.Join(tc.right.Logs, "\n"), "authentication of 'left.example' with "+test.log+" successful"))
+		}
+		tc.w.Run(time.Minute)
 		tc.end()
 	}
 }
@@ -376,16 +486,21 @@ func refuseName(tc *test, verifier string) {
 		`peer presented SANs [mallory.example], CN mallory.example and the id "mallory.example"; connection "site" requires id "*.wanted.example" (swanctl.conf:13)`))
 }
 
+// preferring has the responder try another connection first, which differs in the CA that it demands.
+func preferring(ca *holder) pairOption {
+	return func(_, r *core.Catalog) {
+		first := *r.Connections[0]
+		first.Name, first.Remote = "other", append([]core.Auth{}, first.Remote...)
+		first.Remote[0].CACerts = []*auth.Certificate{ca.cert}
+		r.Connections = []*core.Connection{&first, r.Connections[0]}
+	}
+}
+
 // TestConnectionByCA has two connections that differ only in the CA that they demand: the certificate decides.
 func TestConnectionByCA(t *testing.T) {
 	p := newPKI(t)
 	other := issue(t, nil, "other root", ecKey(), nil)
-	tc := newTest(t, sim.Faults{}, p.both, func(_, r *core.Catalog) {
-		first := *r.Connections[0]
-		first.Name, first.Remote = "other", append([]core.Auth{}, first.Remote...)
-		first.Remote[0].CACerts = []*auth.Certificate{other.cert}
-		r.Connections = []*core.Connection{&first, r.Connections[0]}
-	})
+	tc := newTest(t, sim.Faults{}, p.both, preferring(other))
 	tc.up()
 	tc.want("the connection is that whose CA it has", tc.right.IKESAs()[0].Conn == "site")
 	tc.end()

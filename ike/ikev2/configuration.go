@@ -17,6 +17,7 @@ const (
 	maxAddresses = 4  // virtual addresses of one peer
 	maxServers   = 8  // name servers that we take
 	maxDomains   = 32 // domains that we take
+	maxSubnets   = 32 // networks that we take note of
 )
 
 // virtual are the virtual addresses of a lineage: both ends keep them over a rekeying of the IKE SA, and they end with it.
@@ -37,7 +38,9 @@ func (v *virtual) remote() (all []netip.Addr) {
 
 // assigned is a copy of what the peer gave to us.
 func (v *virtual) assigned() core.Assignment {
-	return core.Assignment{Addresses: slices.Clone(v.ours.Addresses), DNS: slices.Clone(v.ours.DNS), Domains: slices.Clone(v.ours.Domains)}
+	return core.Assignment{
+		Addresses: slices.Clone(v.ours.Addresses), DNS: slices.Clone(v.ours.DNS), Domains: slices.Clone(v.ours.Domains), Subnets: slices.Clone(v.ours.Subnets),
+	}
 }
 
 // lacking tells that we asked for an address and got none.
@@ -123,6 +126,8 @@ func (m *Machine) takeConfiguration(msg *wire.Message) {
 			if name, ok := domain(a.Value); ok && len(v.ours.Domains) < maxDomains && !slices.Contains(v.ours.Domains, name) {
 				v.ours.Domains = append(v.ours.Domains, name)
 			}
+		case wire.InternalIP4Subnet, wire.InternalIP6Subnet:
+			m.takeSubnet(a)
 		}
 	}
 	if len(v.ours.Addresses) == 0 {
@@ -152,6 +157,18 @@ func (m *Machine) takeAddress(a wire.CPAttribute) {
 	}
 	v.ours.Addresses = append(v.ours.Addresses, addr)
 	m.logf("IKE", 1, "installing new virtual IP %s", addr)
+}
+
+// takeSubnet notes a network behind the responder. It is told and does nothing. Such an attribute may name networks that take
+// SAs of their own, or what of TSr the gateway would have sent through it, where the client may choose (RFC 7296 §3.15.2): our
+// choice is the traffic selectors, which the configuration asks for and both sides have agreed on.
+func (m *Machine) takeSubnet(a wire.CPAttribute) {
+	v := &m.virtual
+	p, ok := a.Prefix()
+	if p = p.Masked(); ok && len(v.ours.Subnets) < maxSubnets && !slices.Contains(v.ours.Subnets, p) {
+		v.ours.Subnets = append(v.ours.Subnets, p)
+		m.logf("IKE", 1, "the peer says that it protects %s", p)
+	}
 }
 
 // attributeAddress is the address of an INTERNAL_IP4_ADDRESS or INTERNAL_IP6_ADDRESS, with or without a prefix length.

@@ -34,6 +34,7 @@ func virtualPair(vips ...netip.Addr) pairOption {
 			{Name: "p4", Addrs: "10.3.0.0/30", Attributes: []core.Attribute{
 				{Type: uint16(wire.InternalIP4DNS), Value: []byte{10, 2, 0, 53}},
 				{Type: uint16(wire.InternalDNSDomain), Value: []byte("corp.example")},
+				{Type: uint16(wire.InternalIP4Subnet), Value: []byte{10, 0, 0, 7, 255, 0, 0, 0}},
 			}},
 			{Name: "p6", Addrs: "fd00:3::/126"},
 			{Name: "unused", Addrs: "10.9.0.0/24", Attributes: []core.Attribute{{Type: uint16(wire.InternalIP4DNS), Value: []byte{10, 9, 0, 1}}}},
@@ -75,6 +76,8 @@ func TestVirtualAddresses(t *testing.T) {
 	tc.want("the laptop has an address of each family", slices.Equal(got.Addresses, []netip.Addr{a4, a6}))
 	tc.want("it has the name server of the pool that it has an address from, and no other's", fmt.Sprint(got.DNS) == "[10.2.0.53]")
 	tc.want("and the domain that it is for", fmt.Sprint(got.Domains) == "[corp.example]")
+	tc.want("and the network that the gateway says it has", fmt.Sprint(got.Subnets) == "[10.0.0.0/8]")
+	tc.want("which changes nothing of what the Child SA is for", texts(tc.left.Children()[0].RemoteTS) == texts(tc.right.Children()[0].LocalTS) && !strings.Contains(texts(tc.left.Children()[0].RemoteTS), "/8"))
 	tc.want("the gateway says the same", slices.Equal(tc.right.IKESAs()[0].RemoteVIPs, []netip.Addr{a4, a6}))
 	tc.want("dynamic is the virtual addresses", texts(tc.left.Children()[0].LocalTS) == "10.3.0.1/32 fd00:3::1/128")
 	tc.want("the address is told before the Child SA that uses it, and behind the IKE SA", order(tc.left) == "Established Assigned ChildUp")
@@ -243,6 +246,12 @@ func TestReplyIsBounded(t *testing.T) {
 			cp.Attributes = append(cp.Attributes, wire.CPAttribute{Type: wire.InternalIP4DNS, Value: []byte{10, 2, 1, byte(i + 1)}},
 				wire.CPAttribute{Type: wire.InternalIP4Address, Value: []byte{10, 3, 1, byte(i + 1)}})
 		}
+		for i := range 40 {
+			cp.Attributes = append(cp.Attributes, wire.CPAttribute{Type: wire.InternalIP4Subnet, Value: []byte{10, byte(i), 0, 0, 255, 255, 0, 0}})
+		}
+		for _, mask := range [][]byte{{255, 0, 255, 0}, {255}, {}} {
+			cp.Attributes = append([]wire.CPAttribute{{Type: wire.InternalIP4Subnet, Value: append([]byte{192, 0, 2, 0}, mask...)}}, cp.Attributes...)
+		}
 		for _, name := range []string{"", ".", "two words", "a\nnameserver 6.6.6.6", "-x.example", "x..example", strings.Repeat("a", 64) + ".example", strings.Repeat("a.", 127) + "aa", "Fine.Example."} {
 			cp.Attributes = append(cp.Attributes, wire.CPAttribute{Type: wire.InternalDNSDomain, Value: []byte(name)})
 		}
@@ -252,6 +261,7 @@ func TestReplyIsBounded(t *testing.T) {
 	got := tc.left.IKESAs()[0].Assigned
 	tc.want("one address is taken, the one that was asked for", fmt.Sprint(got.Addresses) == "[10.3.0.1]")
 	tc.want("eight name servers are taken", len(got.DNS) == 8)
+	tc.want("32 networks are noted, and none that is no network", len(got.Subnets) == 32 && !strings.Contains(fmt.Sprint(got.Subnets), "192.0.2"))
 	tc.want("only host names are taken for domains", fmt.Sprint(got.Domains) == "[corp.example fine.example]")
 	tc.end()
 }

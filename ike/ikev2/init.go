@@ -106,7 +106,10 @@ func (x *saInit) request(sa *ikeSA) ([]wire.Payload, bool) {
 	payloads = append(payloads, wire.NewSA(m.conn.Proposals, nil), &wire.KE{Group: x.group, Data: x.ke.Public()}, &wire.Nonce{Data: x.ni})
 	payloads = append(payloads, detection...)
 	payloads = append(payloads, announceFragments(m.conn)...)
-	return append(payloads, hashAlgorithms(m.conn)), true
+	if m.env.Settings.Signatures {
+		payloads = append(payloads, hashAlgorithms(m.conn))
+	}
+	return payloads, true
 }
 
 // prepare draws what the request needs and does not have from the one before.
@@ -294,7 +297,7 @@ type rekeying struct {
 func (sa *ikeSA) readOpening(msg *wire.Message, d core.Datagram) {
 	sa.detect(msg, d)
 	sa.opened.multiple = msg.Notify(wire.MultipleAuthSupported) != nil
-	if n := msg.Notify(wire.SignatureHashAlgorithms); n != nil {
+	if n := msg.Notify(wire.SignatureHashAlgorithms); n != nil && sa.m.env.Settings.Signatures {
 		sa.opened.hashes = []uint16{}
 		list, _ := n.HashAlgorithms()
 		for _, h := range list {

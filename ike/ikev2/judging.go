@@ -93,7 +93,10 @@ func (m *Machine) verify(sa *ikeSA, conn *core.Connection, c *claim, x exchange,
 		then(m.verifySecret(sa, conn, c))
 	default:
 		trial := m.try(sa, requirement(conn, want), c)
-		m.await(sa, &judging{trial: trial, x: x, then: func(v *auth.Verdict, err error) { then(m.judged(sa, conn, c, v, err)) }})
+		m.await(sa, &judging{trial: trial, x: x, then: func(v *auth.Verdict, err error) {
+			c.shown = trial.Shown()
+			then(m.judged(sa, conn, c, v, err))
+		}})
 	}
 }
 

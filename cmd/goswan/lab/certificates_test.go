@@ -270,11 +270,6 @@ func (n *Net) refusedBy(t *testing.T, verifier *Host, why says, initiators ...*H
 func (n *Net) pkiServer(t *testing.T, ca *identity, bad *identity) (asked *atomic.Int32) {
 	t.Helper()
 	asked = &atomic.Int32{}
-	var l net.Listener
-	n.Router.mustIn(t, func() (err error) {
-		l, err = net.Listen("tcp", pkiAddr)
-		return err
-	})
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ca.crl", func(w http.ResponseWriter, _ *http.Request) {
 		asked.Add(1)
@@ -292,13 +287,24 @@ func (n *Net) pkiServer(t *testing.T, ca *identity, bad *identity) (asked *atomi
 		w.Header().Set("Content-Type", "application/ocsp-response")
 		_, _ = w.Write(response)
 	})
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: patience}
-	go func() { _ = server.Serve(l) }()
-	t.Cleanup(func() { _ = server.Close() })
+	n.serve(t, mux)
 	return asked
 }
 
-// pkiAddr is where pkiServer listens.
+// serve answers HTTP in the router's namespace until the test ends.
+func (n *Net) serve(t *testing.T, handler http.Handler) {
+	t.Helper()
+	var l net.Listener
+	n.Router.mustIn(t, func() (err error) {
+		l, err = net.Listen("tcp", pkiAddr)
+		return err
+	})
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: patience}
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { _ = server.Close() })
+}
+
+// pkiAddr is where serve listens.
 const pkiAddr = "192.0.2.1:80"
 
 // TestRevokedOverHTTP has a certificate name where to ask, and the verifier ask there while the peer waits.

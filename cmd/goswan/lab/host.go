@@ -171,6 +171,19 @@ func (h *Host) WriteConfig(t testing.TB, name, text string) {
 	}
 }
 
+// AddSettings adds to the host's strongswan.conf. A daemon reads it when it starts.
+func (h *Host) AddSettings(t testing.TB, text string) {
+	t.Helper()
+	f, err := os.OpenFile(h.settingsFile(), os.O_APPEND|os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.WriteString(text)
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Start starts the daemon and waits until it answers on its control socket and has loaded its configuration.
 func (h *Host) Start(t testing.TB) {
 	t.Helper()

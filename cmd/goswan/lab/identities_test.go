@@ -9,8 +9,10 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha1"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"math/big"
 	"os"
@@ -25,7 +27,7 @@ type identity struct {
 	key  crypto.Signer
 }
 
-// keyOf makes a key: rsa, ecdsa or ed25519.
+// keyOf makes a key: rsa, ecdsa with the size behind it unless that is 256, or ed25519.
 func keyOf(t testing.TB, kind string) (key crypto.Signer) {
 	t.Helper()
 	var err error
@@ -34,6 +36,10 @@ func keyOf(t testing.TB, kind string) (key crypto.Signer) {
 		key, err = rsa.GenerateKey(rand.Reader, 2048)
 	case "ecdsa":
 		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case "ecdsa384":
+		key, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	case "ecdsa521":
+		key, err = ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
 	case "ed25519":
 		_, key, err = ed25519.GenerateKey(rand.Reader)
 	default:
@@ -59,6 +65,7 @@ func issue(t testing.TB, kind, name string, issuer *identity, change func(*x509.
 	}
 	if issuer == nil {
 		authority(template)
+		template.SubjectKeyId = keyID(t, key.Public())
 		issuer = &identity{template, key}
 	} else {
 		template.DNSNames, template.KeyUsage = []string{name}, x509.KeyUsageDigitalSignature
@@ -75,6 +82,24 @@ func issue(t testing.TB, kind, name string, issuer *identity, change func(*x509.
 		t.Fatal(err)
 	}
 	return &identity{cert, key}
+}
+
+// keyID is the SHA-1 of the subjectPublicKey (RFC 5280 §4.2.1.2), by which strongSwan's pki names the issuer of a certificate.
+func keyID(t testing.TB, key crypto.PublicKey) []byte {
+	t.Helper()
+	var info struct {
+		Algorithm pkix.AlgorithmIdentifier
+		Key       asn1.BitString
+	}
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err == nil {
+		_, err = asn1.Unmarshal(der, &info)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := sha1.Sum(info.Key.Bytes)
+	return id[:]
 }
 
 // authority makes a certificate that of a CA.

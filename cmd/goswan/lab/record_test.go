@@ -13,14 +13,34 @@ import (
 )
 
 // recordHead opens a record.
-const recordHead = "# What the lab negotiated: protocol, algorithm as vici names it, and with whom. Written by GOSWAN_LAB_RECORD=… make lab.\n"
+const recordHead = "# What the lab negotiated: protocol, algorithm as vici names it, and with whom; of signatures the Authentication Method. Written by GOSWAN_LAB_RECORD=… make lab.\n"
 
 // release is in what swanctl --version --daemon prints.
 var release = regexp.MustCompile(`\d+(\.\d+)+`)
 
+// recordSignature adds a signature scheme that both ends have verified to the file GOSWAN_LAB_RECORD, with the Authentication Method
+// in the place of the protocol.
+func (n *Net) recordSignature(t testing.TB, method, scheme string) {
+	t.Helper()
+	n.recordLines(t, func(peer string) []string { return []string{method + "\t" + scheme + "\t" + peer} })
+}
+
 // record adds the algorithms that both ends say they use to the file GOSWAN_LAB_RECORD, if there is one: a line each, sorted,
 // so that a record can be kept and compared. It belongs behind what proves them, for it records nothing of a test that failed.
 func (n *Net) record(t testing.TB) {
+	t.Helper()
+	n.recordLines(t, func(peer string) (lines []string) {
+		for protocol, used := range map[string]string{"IKE": algorithms(n.Left.SA(t).Section), "ESP": algorithms(n.Left.Child(t, "net").Section)} {
+			for algorithm := range strings.FieldsSeq(used) {
+				lines = append(lines, protocol+"\t"+algorithm+"\t"+peer)
+			}
+		}
+		return lines
+	})
+}
+
+// recordLines adds lines about goswan's peer to the file GOSWAN_LAB_RECORD, if there is one and the test has not failed.
+func (n *Net) recordLines(t testing.TB, about func(peer string) []string) {
 	t.Helper()
 	file := os.Getenv("GOSWAN_LAB_RECORD")
 	if file == "" || t.Failed() {
@@ -30,13 +50,7 @@ func (n *Net) record(t testing.TB) {
 	if peer == "" {
 		return
 	}
-	var lines []string
-	for protocol, used := range map[string]string{"IKE": algorithms(n.Left.SA(t).Section), "ESP": algorithms(n.Left.Child(t, "net").Section)} {
-		for algorithm := range strings.FieldsSeq(used) {
-			lines = append(lines, protocol+"\t"+algorithm+"\t"+peer)
-		}
-	}
-	if err := addLines(file, lines); err != nil {
+	if err := addLines(file, about(peer)); err != nil {
 		t.Fatalf("GOSWAN_LAB_RECORD: %v", err)
 	}
 }
