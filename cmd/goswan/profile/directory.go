@@ -177,10 +177,12 @@ func (w *writer) proposals(list []suite.Proposal) {
 	w.set(key, strings.Join(all, ", "))
 }
 
-// span writes a time in minutes or seconds; 0 leaves it to the default.
+// span writes a time; 0 leaves it to the default.
 func (w *writer) span(key string, d time.Duration) {
 	switch {
 	case d == 0:
+	case d%time.Hour == 0:
+		w.line(fmt.Sprintf("%s = %dh", key, d/time.Hour))
 	case d%time.Minute == 0:
 		w.line(fmt.Sprintf("%s = %dm", key, d/time.Minute))
 	default:

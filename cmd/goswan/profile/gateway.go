@@ -42,7 +42,7 @@ func New(catalog *core.Catalog, name string, o Options) (c *Client, notes []stri
 	}
 	b := builder{catalog: catalog, conn: conn, o: o}
 	b.c = &Client{
-		Port: conn.LocalPort, IKE: conn.Proposals, IKEPlace: conn.ProposalsPlace(),
+		Connection: conn.Name, Port: conn.LocalPort, IKE: conn.Proposals, IKEPlace: conn.ProposalsPlace(),
 		Rekey: conn.RekeyTime, DPD: conn.DPDDelay, Mobike: conn.Mobike, Subnets: b.assignsSubnets(), Identity: o.Identity,
 	}
 	for _, step := range []func() error{b.method, b.gateway, b.server, b.client, b.secret, b.child} {

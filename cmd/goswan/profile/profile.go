@@ -29,9 +29,10 @@ import (
 
 // Client is a connection as a client has it, in the words of no platform.
 type Client struct {
-	Name   string // what its user calls it
-	Server string // host name or address
-	Port   uint16 // of IKE; 0 is 500
+	Connection string // the gateway's name for it
+	Name       string // what its user calls it
+	Server     string // host name or address
+	Port       uint16 // of IKE; 0 is 500
 
 	// ServerID is who the gateway has to prove to be, LocalID who the client says that it is; the zero value leaves it open.
 	ServerID, LocalID auth.Identity
@@ -102,7 +103,7 @@ func (c *Client) port() uint16 {
 
 // identifier names the profile among all of a device: a new export replaces the old one.
 func (c *Client) identifier() string {
-	parts := []string{"goswan", c.Server, c.Name}
+	parts := []string{"goswan", c.Server, c.Connection}
 	if c.User != "" {
 		parts = append(parts, c.User)
 	}
@@ -141,7 +142,7 @@ func plain(what, s string) error {
 
 // checkTexts holds the texts that are written to plain.
 func (c *Client) checkTexts() error {
-	for _, t := range []struct{ what, text string }{{"the name", c.Name}, {"the server", c.Server}, {"the user", c.User}, {"the CA's name", c.Issuer}} {
+	for _, t := range []struct{ what, text string }{{"the name of the connection", c.Connection}, {"--name", c.Name}, {"the server", c.Server}, {"the user", c.User}, {"the CA's name", c.Issuer}} {
 		if err := plain(t.what, t.text); err != nil {
 			return err
 		}
