@@ -120,7 +120,7 @@ func (w *writer) certificate(dir string, c *auth.Certificate) string {
 // connection writes a section of connections.
 func (w *writer) connection(name string, c *Client) {
 	if c.Name != "" && c.Name != name {
-		w.line("# " + c.Name)
+		w.line(fmt.Sprintf("# The profile calls it %q.", c.Name))
 	}
 	w.open(name)
 	w.line("version = 2")

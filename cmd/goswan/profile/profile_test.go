@@ -153,8 +153,24 @@ secrets {
 }
 `
 
-// every are clients of every method, with what they are made of.
+// made are the clients of every; keys take time to make.
+var made map[string]*Client
+
+// every are clients of every method, each the caller's own.
 func every(t testing.TB) map[string]*Client {
+	t.Helper()
+	if made == nil {
+		made = makeEvery(t)
+	}
+	out := map[string]*Client{}
+	for name, c := range made {
+		own := *c
+		out[name] = &own
+	}
+	return out
+}
+
+func makeEvery(t testing.TB) map[string]*Client {
 	ec, rsa := newGateway(t, "ecdsa256", laptops), newGateway(t, "rsa2048", laptops)
 	psk := gateway{dir: t.TempDir()}
 	if err := os.WriteFile(filepath.Join(psk.dir, "swanctl.conf"), []byte(sharedKey), 0o600); err != nil {
