@@ -15,7 +15,7 @@ import (
 // apple is what Apple's Device Management documents of VPN.IKEv2.IKESecurityAssociationParameters, without what iOS 26 and
 // macOS 26 have no more: DES, 3DES, SHA-1 and the groups below 14. With a combined-mode cipher, IntegrityAlgorithm is the PRF.
 var apple = &platform{
-	name: "Apple's IKEv2",
+	name: "iOS and macOS",
 	encr: []word{encr("AES-256-GCM", aesGCM16, 256), encr("ChaCha20Poly1305", chacha20, 0), encr("AES-256", aesCBC, 256),
 		encr("AES-128-GCM", aesGCM16, 128), encr("AES-128", aesCBC, 128)},
 	espEncr: []word{encr("AES-256-GCM", aesGCM16, 256), encr("ChaCha20Poly1305", chacha20, 0), encr("AES-256", aesCBC, 256),
@@ -39,16 +39,16 @@ type dictionary = map[string]any
 func Mobileconfig(c *Client) (file []byte, notes []string, err error) {
 	server, ok := identityText(c.ServerID)
 	if !ok {
-		return nil, nil, fmt.Errorf("Apple's systems know a gateway by a host name, an address or an e-mail address, and not by the id %q: write one that its certificate has as subjectAltName into id of local", c.ServerID)
+		return nil, nil, fmt.Errorf("iOS and macOS know a gateway by a host name, an address or an e-mail address, and not by the id %q: write one that its certificate has as subjectAltName into id of local", c.ServerID)
 	}
-	if err := c.demand("macOS and iOS", c.ServerID); err != nil {
+	if err := c.demand("iOS and macOS", c.ServerID); err != nil {
 		return nil, nil, err
 	}
 	if c.port() != 500 {
-		return nil, nil, fmt.Errorf("Apple's systems connect to the ports 500 and 4500 only, and the gateway listens on %d", c.port())
+		return nil, nil, fmt.Errorf("iOS and macOS connect to the ports 500 and 4500 only, and the gateway listens on %d", c.port())
 	}
 	if c.Method == CertificateEAP {
-		return nil, nil, fmt.Errorf("Apple's systems do not authenticate by %s", c.Method)
+		return nil, nil, fmt.Errorf("iOS and macOS do not authenticate by %s", c.Method)
 	}
 	id := c.identifier()
 	ikev2, err := c.appleIKEv2(server, uuid(id+".identity"))
@@ -104,7 +104,7 @@ func (c *Client) appleIKEv2(server, identity string) (dictionary, error) {
 	if !c.LocalID.IsAny() {
 		text, ok := identityText(c.LocalID)
 		if !ok {
-			return nil, fmt.Errorf("Apple's clients name themselves by a host name or an e-mail address, and not by %q: the client's certificate needs one as subjectAltName", c.LocalID)
+			return nil, fmt.Errorf("iOS and macOS name themselves by a host name or an e-mail address, and not by %q: the client's certificate needs one as subjectAltName", c.LocalID)
 		}
 		d["LocalIdentifier"] = text
 	}
@@ -170,7 +170,7 @@ func certificateType(c *auth.Certificate) (string, error) {
 			return fmt.Sprintf("ECDSA%d", bits), nil
 		}
 	}
-	return "", fmt.Errorf("Apple's systems take certificates with RSA keys and ECDSA keys of 256, 384 and 521 bits, and the key of %q is another", c.Name())
+	return "", fmt.Errorf("iOS and macOS take certificates with RSA keys and ECDSA keys of 256, 384 and 521 bits, and the key of %q is another", c.Name())
 }
 
 func flag(on bool) int {

@@ -37,8 +37,8 @@ func New(catalog *core.Catalog, name string, o Options) (c *Client, notes []stri
 	if len(conn.Local) == 0 || len(conn.Remote) == 0 {
 		return nil, nil, fmt.Errorf("connection %q negotiates nothing: it has neither a section local nor remote", name)
 	}
-	if len(conn.Local) > 1 || len(conn.Remote) > 1 {
-		return nil, nil, fmt.Errorf("connection %q has several rounds of authentication (RFC 4739), which no profile of a client can say", name)
+	if len(conn.Local) > 1 || len(conn.Remote) > 2 {
+		return nil, nil, fmt.Errorf("connection %q has several rounds of authentication (RFC 4739); a profile can say that the client has two, a signature and then EAP", name)
 	}
 	b := builder{catalog: catalog, conn: conn, o: o}
 	b.c = &Client{
@@ -72,6 +72,11 @@ func (b *builder) method() error {
 	switch {
 	case local.Method == core.AuthEAP:
 		return errors.New("the gateway itself authenticates by EAP; clients want to see its certificate: write auth = pubkey in local")
+	case len(b.conn.Remote) == 2:
+		if !remote.Method.Signs() || b.conn.Remote[1].Method != core.AuthEAP || b.conn.Remote[1].EAP.Method == eap.TypeTLS {
+			return errors.New("of two rounds of the client (RFC 4739), a profile can say a signature and then EAP with a password")
+		}
+		b.c.Method = CertificateEAP
 	case remote.Method == core.AuthPSK && local.Method == core.AuthPSK:
 		b.c.Method = PSK
 	case remote.Method == core.AuthPSK || local.Method == core.AuthPSK:
@@ -80,11 +85,12 @@ func (b *builder) method() error {
 		b.c.Method = EAPTLS
 	case remote.Method == core.AuthEAP:
 		b.c.Method = EAP
-		if m := remote.EAP.Method; m != 0 && m != eap.TypeMSCHAPv2 {
-			return fmt.Errorf("its method is %s; what all clients have is EAP-MSCHAPv2 for passwords and EAP-TLS for certificates", m)
-		}
 	default:
 		b.c.Method = Certificate
+	}
+	last := b.conn.Remote[len(b.conn.Remote)-1]
+	if m := last.EAP.Method; b.c.Method.usesPassword() && m != 0 && m != eap.TypeMSCHAPv2 {
+		return fmt.Errorf("its method of EAP is %s; what all clients have is EAP-MSCHAPv2 for passwords and EAP-TLS for certificates", m)
 	}
 	if b.c.Method.usesCertificate() && b.o.Identity == nil {
 		b.note("without --p12, or --cert and --key, the profile has no certificate for the client: it has to be on the device already")
@@ -214,28 +220,23 @@ func isRange(s string) bool {
 
 // client is whom the profile is for.
 func (b *builder) client() error {
-	want := b.conn.Remote[0].ID
-	id := want
-	if strings.Contains(id.Data, "*") {
-		id = auth.Identity{}
+	if b.c.Method == EAP {
+		return b.user()
 	}
-	switch {
-	case b.o.User != "":
-		given, err := auth.ParseIdentity(b.o.User)
-		if err != nil {
-			return fmt.Errorf("--user: %w", err)
+	if b.c.Method == CertificateEAP {
+		if err := b.user(); err != nil {
+			return err
 		}
-		id = given
-	case b.o.Identity != nil:
-		id = named(b.o.Identity.Certificate, want)
+	}
+	want := b.conn.Remote[0].ID
+	id, err := b.identity(want)
+	if err != nil {
+		return err
 	}
 	if own := b.o.Identity; own != nil && own.Certificate.Proves(id) == auth.MatchNone {
 		return fmt.Errorf("the client's certificate does not name %q but %s", id, own.Certificate.Presents())
 	}
 	b.c.LocalID = id
-	if b.c.Method == EAP {
-		return b.user()
-	}
 	if !id.IsAny() && id.Matches(want) == auth.MatchNone {
 		return fmt.Errorf("the gateway requires the id %q of its clients, and %q does not fit", want, id)
 	}
@@ -243,6 +244,24 @@ func (b *builder) client() error {
 		return fmt.Errorf("the gateway takes clients with the id %q: say which one it is for, --user NAME", want)
 	}
 	return nil
+}
+
+// identity is who the client says that it is: --user (where that is not the user of EAP), what its certificate says, or the one
+// that the gateway takes.
+func (b *builder) identity(want auth.Identity) (auth.Identity, error) {
+	switch {
+	case b.o.User != "" && b.c.Method != CertificateEAP:
+		id, err := auth.ParseIdentity(b.o.User)
+		if err != nil {
+			return id, fmt.Errorf("--user: %w", err)
+		}
+		return id, nil
+	case b.o.Identity != nil:
+		return named(b.o.Identity.Certificate, want), nil
+	case strings.Contains(want.Data, "*"):
+		return auth.Identity{}, nil
+	}
+	return want, nil
 }
 
 // named is the name of a certificate that fits a pattern best; a subjectAltName goes before the distinguished name.
@@ -268,18 +287,16 @@ func named(c *auth.Certificate, pattern auth.Identity) (best auth.Identity) {
 
 // user is the user of EAP: the IKE identity is another matter, and clients send what they like.
 func (b *builder) user() error {
-	want := b.conn.Remote[0]
-	b.c.LocalID = auth.Identity{}
+	round := b.conn.Remote[len(b.conn.Remote)-1]
 	b.c.User = b.o.User
-	id := want.EAP.ID
-	if b.c.User == "" && !id.IsAny() && !strings.Contains(id.Data, "*") {
+	if id := round.EAP.ID; b.c.User == "" && !id.IsAny() && !strings.Contains(id.Data, "*") {
 		b.c.User = id.String()
 	}
 	if b.c.User == "" {
 		b.note("without --user the device asks for the user's name")
 	}
-	if !want.ID.IsAny() {
-		b.note("the gateway requires the IKE id %q of its clients; most send their address, or the user's name: write id = %%any and use eap_id", want.ID)
+	if b.c.Method == EAP && !round.ID.IsAny() {
+		b.note("the gateway requires the IKE id %q of its clients; most send their address, or the user's name: write id = %%any and use eap_id", round.ID)
 	}
 	return nil
 }
@@ -405,10 +422,10 @@ func (c *Client) demand(platform string, name auth.Identity) error {
 	}
 	fix := "`goswan pki issue --gateway " + name.String() + "` makes one that has it"
 	if !pki.HasUsage(cert, x509.ExtKeyUsageServerAuth) {
-		return fmt.Errorf("%s demands serverAuth in extendedKeyUsage of the gateway's certificate, which %q has not; %s", platform, cert.Name(), fix)
+		return fmt.Errorf("for %s the gateway's certificate needs serverAuth in extendedKeyUsage, which %q has not; %s", platform, cert.Name(), fix)
 	}
 	if name.Type == auth.IDDERASN1DN || cert.Proves(name) == auth.MatchNone {
-		return fmt.Errorf("%s looks for %q in the subjectAltName of the gateway's certificate, which has %s; %s", platform, name, cert.Presents(), fix)
+		return fmt.Errorf("for %s the gateway's certificate needs %q as subjectAltName, and has %s; %s", platform, name, cert.Presents(), fix)
 	}
 	return nil
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/goswan/goswan/crypto/suite"
 	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
-	"github.com/goswan/goswan/ike/eap"
 )
 
 const phrase = "correct horse"
@@ -93,13 +92,22 @@ func (g gateway) load(t testing.TB) *core.Catalog {
 	return catalog
 }
 
-// overEAP is the catalog with clients that authenticate by EAP.
-func overEAP(c *core.Catalog, method eap.Type) *core.Catalog {
-	conn := *c.Connections[0]
-	conn.Remote = []core.Auth{{Method: core.AuthEAP, EAP: core.EAP{Method: method, IDSet: true}}}
-	out := *c
-	out.Connections = []*core.Connection{&conn}
-	return &out
+// over is the gateway with clients that authenticate in another way.
+func (g gateway) over(t testing.TB, remote string) *core.Catalog {
+	t.Helper()
+	conf := strings.Replace(laptops, "remote {\n      auth = pubkey\n      id = *@example.org\n    }", remote, 1)
+	if conf == laptops {
+		t.Fatal("the client's way to authenticate was not found in the configuration")
+	}
+	if err := os.WriteFile(filepath.Join(g.dir, "swanctl.conf"), []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return g.load(t)
+}
+
+// over writes a section remote.
+func over(method string) string {
+	return "remote {\n auth = " + method + "\n eap_id = %any\n }"
 }
 
 // client is New that has to do.
@@ -180,9 +188,11 @@ func makeEvery(t testing.TB) map[string]*Client {
 		"psk":                   client(t, psk.load(t), Options{User: "alice@example.org", PSK: true}),
 		"certificate":           client(t, ec.load(t), Options{Identity: ec.alice}),
 		"certificate elsewhere": client(t, rsa.load(t), Options{}),
-		"eap":                   client(t, overEAP(ec.load(t), eap.TypeMSCHAPv2), Options{User: "alice"}),
-		"eap of anybody":        client(t, overEAP(rsa.load(t), 0), Options{}),
-		"eap-tls":               client(t, overEAP(rsa.load(t), eap.TypeTLS), Options{Identity: rsa.alice}),
+		"eap":                   client(t, ec.over(t, over("eap-mschapv2")), Options{User: "alice"}),
+		"eap of anybody":        client(t, rsa.over(t, over("eap-radius")), Options{}),
+		"eap-tls":               client(t, rsa.over(t, over("eap-tls")), Options{Identity: rsa.alice}),
+		"certificate and eap": client(t, ec.over(t, "remote-1 {\n id = *@example.org\n }\n remote-2 {\n auth = eap\n eap_id = %any\n }"),
+			Options{Identity: ec.alice, User: "alice"}),
 	}
 }
 
@@ -236,6 +246,9 @@ func TestWhatNoClientCanDoIsRefused(t *testing.T) {
 		{shared("id = bob@", "id = alice@"), Options{PSK: true, User: "alice@example.org"}, "the secrets ike-alice and ike-bob are both for"},
 		{sharedKey, Options{PSK: true, User: "alice@example.org", Identity: g.alice}, "a certificate of theirs has no use"},
 		{shared("auth = psk", "auth = pubkey"), Options{PSK: true}, "one side has a pre-shared key and the other has not"},
+		{replace("auth = pubkey\n      id = *@", "auth = eap-peap\n      eap_id = *@"), Options{}, "its method of EAP is PEAP"},
+		{replace("    remote {", "    remote-0 {\n auth = eap\n eap_id = x\n }\n    remote {"), Options{}, "a signature and then EAP with a password"},
+		{replace("    local {", "    local-0 {\n auth = pubkey\n }\n    local {"), Options{}, "several rounds of authentication (RFC 4739)"},
 	} {
 		if err := os.WriteFile(filepath.Join(g.dir, "swanctl.conf"), []byte(c.conf), 0o600); err != nil {
 			t.Fatal(err)
@@ -284,9 +297,9 @@ func TestWhatPlatformsDemandOfTheGateway(t *testing.T) {
 	}{
 		"Apple, Ed25519":          {Mobileconfig, of("ed25519", Options{}, nil), "RSA keys and ECDSA keys of 256, 384 and 521 bits"},
 		"Windows, Ed25519":        {PowerShell, of("ed25519", Options{}, nil), "takes certificates with RSA keys and ECDSA keys"},
-		"Apple, no serverAuth":    {Mobileconfig, of("ecdsa256", Options{}, noUsage), "macOS and iOS demands serverAuth"},
-		"Windows, no serverAuth":  {PowerShell, of("ecdsa256", Options{}, noUsage), "Windows demands serverAuth"},
-		"Windows, another name":   {PowerShell, of("ecdsa256", Options{Server: "192.0.2.1"}, nil), `Windows looks for "192.0.2.1" in the subjectAltName`},
+		"Apple, no serverAuth":    {Mobileconfig, of("ecdsa256", Options{}, noUsage), "for iOS and macOS the gateway's certificate needs serverAuth"},
+		"Windows, no serverAuth":  {PowerShell, of("ecdsa256", Options{}, noUsage), "for Windows the gateway's certificate needs serverAuth"},
+		"Windows, another name":   {PowerShell, of("ecdsa256", Options{Server: "192.0.2.1"}, nil), `for Windows the gateway's certificate needs "192.0.2.1" as subjectAltName`},
 		"Apple, another name":     {Mobileconfig, of("ecdsa256", Options{Server: "192.0.2.1"}, nil), ""},
 		"Android, Ed25519":        {SSwan, of("ed25519", Options{}, nil), ""},
 		"Windows, PSK":            {PowerShell, all["psk"], "has no pre-shared keys"},
@@ -305,7 +318,7 @@ func TestWhatPlatformsDemandOfTheGateway(t *testing.T) {
 }
 
 func TestTheStrongestCommonProposalIsChosen(t *testing.T) {
-	const none = "can negotiate none of the"
+	const none = "can do none of the"
 	for _, c := range []struct {
 		p        *platform
 		protocol suite.Protocol

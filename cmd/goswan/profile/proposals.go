@@ -92,7 +92,7 @@ func (p *platform) choose(protocol suite.Protocol, list []suite.Proposal, place 
 	if protocol == suite.ESP {
 		add = p.addESP
 	}
-	return best, fmt.Errorf("%s can negotiate none of the %s proposals in %s; add %s", p.name, protocol, place, add)
+	return best, fmt.Errorf("%s can do none of the %s proposals of %s; add %s to it", p.name, protocol, place, add)
 }
 
 // strongest takes of each type of one proposal the strongest transform that the platform has.
