@@ -275,7 +275,11 @@ func (w *writer) secrets(s *writer, name string, c *Client) {
 		}
 		w.secret(s, "ike-"+name, settingID(id), c.Secret, "the pre-shared key of "+c.Server)
 	case c.Method.usesPassword():
-		w.secret(s, "eap-"+name, c.User, c.Secret, "the password of "+c.User)
+		user := c.User
+		if user == "" {
+			user = "the user"
+		}
+		w.secret(s, "eap-"+name, c.User, c.Secret, "the password of "+user)
 	}
 	if c.Identity == nil {
 		if c.Method.usesCertificate() {

@@ -201,7 +201,7 @@ func (b *builder) server() error {
 // localAddress is the first of local_addrs that is one address or name, or else the gateway's id if it is one.
 func (b *builder) localAddress() string {
 	for _, a := range b.conn.LocalAddrs {
-		if _, err := netip.ParsePrefix(a); err != nil && isHost(a) && !isRange(a) {
+		if isHost(a) {
 			return a
 		}
 	}
@@ -209,13 +209,6 @@ func (b *builder) localAddress() string {
 		return text
 	}
 	return ""
-}
-
-// isRange tells a range of addresses from a host name with a hyphen.
-func isRange(s string) bool {
-	from, _, found := strings.Cut(s, "-")
-	_, err := netip.ParseAddr(strings.TrimSpace(from))
-	return found && err == nil
 }
 
 // client is whom the profile is for.
@@ -239,6 +232,9 @@ func (b *builder) client() error {
 	b.c.LocalID = id
 	if !id.IsAny() && id.Matches(want) == auth.MatchNone {
 		return fmt.Errorf("the gateway requires the id %q of its clients, and %q does not fit", want, id)
+	}
+	if b.c.Method.usesCertificate() && id.IsAny() {
+		b.note("without --user, the profile leaves it to the device who it says that it is; the gateway requires the id %q", want)
 	}
 	if b.c.Method == PSK && id.IsAny() {
 		return fmt.Errorf("the gateway takes clients with the id %q: say which one it is for, --user NAME", want)

@@ -22,6 +22,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/goswan/goswan/config"
 	"github.com/goswan/goswan/crypto/secret"
 	"github.com/goswan/goswan/crypto/suite"
 	"github.com/goswan/goswan/ike/auth"
@@ -152,15 +153,8 @@ func (c *Client) checkTexts() error {
 
 // isHost tells a host name or address from other text.
 func isHost(s string) bool {
-	if a, err := netip.ParseAddr(s); err == nil {
-		return a.Zone() == ""
-	}
-	if len(s) > 253 || s == "" || s[0] == '-' || s[0] == '.' || strings.Trim(s, "0123456789.") == "" {
-		return false
-	}
-	return !strings.ContainsFunc(s, func(r rune) bool {
-		return r < 0x80 && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-._", r) || r >= 0x80 && !unicode.IsLetter(r) && !unicode.IsDigit(r)
-	})
+	a, err := netip.ParseAddr(s)
+	return err == nil && a.Zone() == "" || err != nil && config.IsHostName(s)
 }
 
 // identityText is an identity as clients write it, and whether they can.

@@ -237,7 +237,7 @@ func TestWhatNoClientCanDoIsRefused(t *testing.T) {
 		{laptops, Options{User: "bob@other.example"}, `requires the id "*@example.org" of its clients, and "bob@other.example" does not fit`},
 		{laptops, Options{Name: "a\nb"}, "characters in it that do not print"},
 		{replace("id = *@example.org", "id = carol@example.org"), Options{Identity: g.alice}, `requires the id "carol@example.org"`},
-		{replace("local_addrs = vpn.example.org\n", "local_addrs = 10.0.0.0/8\n"), Options{}, ""},
+		{replace("local_addrs = vpn.example.org\n", "local_addrs = 10.0.0.0/8, 10.0.0.1-10.0.0.9, %any\n"), Options{}, ""},
 		{strings.Replace(replace("local_addrs = vpn.example.org\n", ""), "      id = vpn.example.org\n", "", 1), Options{}, "say --server NAME"},
 		{replace("local_ts", "mode = drop\n local_ts"), Options{}, "no child for clients to use"},
 		{sharedKey, Options{User: "alice@example.org"}, "say --with-psk"},
