@@ -261,6 +261,19 @@ func TestWhatNoClientCanDoIsRefused(t *testing.T) {
 	}
 }
 
+func TestTheClientsOwnKeyGoesBeforeThatOfAll(t *testing.T) {
+	g := gateway{dir: t.TempDir()}
+	conf := strings.Replace(sharedKey, "secrets {", "secrets {\n ike-all {\n id = vpn.example.org\n secret = ofall\n }\n", 1)
+	if err := os.WriteFile(filepath.Join(g.dir, "swanctl.conf"), []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for user, want := range map[string]string{"bob@example.org": "bobs", "carol@example.org": "ofall"} {
+		if got := client(t, g.load(t), Options{User: user, PSK: true}); string(got.Secret) != want {
+			t.Errorf("%s gets another key than %q", user, want)
+		}
+	}
+}
+
 func TestWithoutItsCANoProfileIsWritten(t *testing.T) {
 	g := newGateway(t, "ecdsa256", laptops)
 	if err := os.RemoveAll(filepath.Join(g.dir, "x509ca")); err != nil {
