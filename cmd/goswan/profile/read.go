@@ -25,8 +25,8 @@ type Profile struct {
 	Signed bool
 }
 
-// Read reads a profile: a configuration profile of Apple's systems, signed or not, or one of strongSwan's app for Android. What
-// it is tell its first octets, not its name.
+// Read reads a profile: a configuration profile of Apple's systems, signed or not, or one of strongSwan's app for Android. Its
+// first octets tell which, not its name.
 func Read(file []byte) (*Profile, error) {
 	if len(file) > MaxFile {
 		return nil, fmt.Errorf("the file has more than %d MiB: it is no profile", MaxFile>>20)

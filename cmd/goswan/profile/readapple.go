@@ -2,6 +2,7 @@ package profile
 
 import (
 	"bytes"
+	"encoding/asn1"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -12,8 +13,6 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 	"howett.net/plist"
-
-	"encoding/asn1"
 
 	"github.com/goswan/goswan/config/creds"
 	"github.com/goswan/goswan/crypto/secret"
