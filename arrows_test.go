@@ -50,9 +50,10 @@ var arrows = []arrow{
 
 // commands is all that the commands may import directly: the root package, config and vici, and the packages whose types
 // the root package's Config, events and status are made of, and the benchmarks; for goswan pki what judges certificates, and
-// what is beneath that. The engines they reach through the root package alone.
+// what is beneath that; for goswan export and import the types that a connection is made of. The engines they reach through
+// the root package alone.
 var commands = []string{".", "config", "vici", "bench", "cmd", "ike", "ike/core", "esp/encap", "tun", "tun/netstack", "tun/route", packet,
-	"config/creds", "ike/auth", "ike/fetch", "ike/radius", "crypto/secret", "crypto/sig"}
+	"config/creds", "ike/auth", "ike/eap", "ike/fetch", "ike/radius", "crypto/secret", "crypto/sig", "crypto/suite", "esp/spd"}
 
 // TestArrows holds the import picture on every operating system that goswan is built for.
 func TestArrows(t *testing.T) {

@@ -314,7 +314,7 @@ func checkHost(host string) error {
 	case isRange(host):
 		return nil
 	}
-	if _, err := netip.ParseAddr(host); err == nil || isHostName(host) {
+	if _, err := netip.ParseAddr(host); err == nil || IsHostName(host) {
 		return nil
 	}
 	return bad(hostForms, "%q is neither an address nor a host name", host)
@@ -328,8 +328,8 @@ func isRange(s string) bool {
 	return err1 == nil && err2 == nil && first.Is4() == last.Is4() && first.Compare(last) <= 0
 }
 
-// isHostName takes what a resolver may be asked for, and no address with a typing error.
-func isHostName(s string) bool {
+// IsHostName takes what a resolver may be asked for, and no address with a typing error.
+func IsHostName(s string) bool {
 	if len(s) > 253 || strings.Trim(s, "0123456789.-/") == "" {
 		return false
 	}

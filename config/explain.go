@@ -93,11 +93,11 @@ type TypeRow struct {
 
 // Explain answers a question about a configuration. The error says what is wrong with the question.
 func Explain(catalog *core.Catalog, q Question) (*Explanation, error) {
-	conn, err := findConnection(catalog, q.Connection)
+	conn, err := FindConnection(catalog, q.Connection)
 	if err != nil {
 		return nil, err
 	}
-	child, err := findChild(conn, q.Child)
+	child, err := FindChild(conn, q.Child)
 	if err != nil {
 		return nil, err
 	}
@@ -123,8 +123,8 @@ func Explain(catalog *core.Catalog, q Question) (*Explanation, error) {
 	return x, nil
 }
 
-// findConnection finds a connection, or says which there are.
-func findConnection(catalog *core.Catalog, name string) (*core.Connection, error) {
+// FindConnection finds a connection, or says which there are.
+func FindConnection(catalog *core.Catalog, name string) (*core.Connection, error) {
 	if conn := catalog.Connection(name); conn != nil {
 		return conn, nil
 	}
@@ -138,8 +138,8 @@ func findConnection(catalog *core.Catalog, name string) (*core.Connection, error
 	return nil, fmt.Errorf("there is no connection %q%s", name, thereIs(name, names))
 }
 
-// findChild finds a child that negotiates; nil for the name "".
-func findChild(conn *core.Connection, name string) (*core.Child, error) {
+// FindChild finds a child that negotiates, or says which there are; nil for the name "".
+func FindChild(conn *core.Connection, name string) (*core.Child, error) {
 	if name == "" {
 		return nil, nil
 	}

@@ -142,7 +142,7 @@ func forAllServers(*radiusServer, settings.Value) error {
 }
 
 func readServerAddress(s *radiusServer, v settings.Value) error {
-	if _, err := netip.ParseAddr(v.Text); err != nil && !isHostName(v.Text) {
+	if _, err := netip.ParseAddr(v.Text); err != nil && !IsHostName(v.Text) {
 		return bad("write an address or a host name, and the port as auth_port", "%q is neither an address nor a host name", v.Text)
 	}
 	s.Address = v.Text

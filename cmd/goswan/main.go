@@ -68,7 +68,7 @@ It reads strongSwan's swanctl.conf and speaks strongSwan's vici protocol, so swa
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return wrongUse(c, err) })
 	root.RunE = func(c *cobra.Command, _ []string) error { return wrongUse(c, errors.New("a command is missing")) }
-	root.AddCommand(newRun(), newUp(), newDown(), newStatus(), newCheck(), newPKI(), newExplain(), newDemo(), newBench(), newVersion())
+	root.AddCommand(newRun(), newUp(), newDown(), newStatus(), newCheck(), newPKI(), newExport(), newImport(), newExplain(), newDemo(), newBench(), newVersion())
 	return root
 }
 

@@ -184,10 +184,10 @@ func (a *Authority) write(passphrase secret.Bytes) error {
 		return err
 	}
 	defer clear(key)
-	if err := create(a.path(fileKey), key, modePrivate); err != nil {
+	if err := WriteNew(a.path(fileKey), key, modePrivate); err != nil {
 		return err
 	}
-	if err := create(a.path(fileCA), certificatePEM(a.Certificate.X509.Raw), modePublic); err != nil {
+	if err := WriteNew(a.path(fileCA), certificatePEM(a.Certificate.X509.Raw), modePublic); err != nil {
 		return err
 	}
 	if len(a.Chain) > 0 {
@@ -195,14 +195,14 @@ func (a *Authority) write(passphrase secret.Bytes) error {
 		for _, c := range a.Chain {
 			ders = append(ders, c.X509.Raw)
 		}
-		if err := create(a.path(fileChain), certificatePEM(ders...), modePublic); err != nil {
+		if err := WriteNew(a.path(fileChain), certificatePEM(ders...), modePublic); err != nil {
 			return err
 		}
 	}
 	if a.CRLURL+a.OCSPURL == "" {
 		return nil
 	}
-	return create(a.path(fileURLs), []byte("crl "+a.CRLURL+"\nocsp "+a.OCSPURL+"\n"), modePublic)
+	return WriteNew(a.path(fileURLs), []byte("crl "+a.CRLURL+"\nocsp "+a.OCSPURL+"\n"), modePublic)
 }
 
 func (a *Authority) path(name string) string { return filepath.Join(a.Dir, name) }
@@ -387,7 +387,7 @@ func (a *Authority) WriteCRL(now time.Time, lifetime time.Duration) (string, err
 	if err := add(a.path(fileIndex), record{Event: "crl", At: list.ThisUpdate, Number: x.crls + 1}); err != nil {
 		return "", err
 	}
-	err = errors.Join(replace(a.path(fileCRL), pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der}), modePublic), replace(a.path(fileCRLD), der, modePublic))
+	err = errors.Join(Replace(a.path(fileCRL), pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der}), modePublic), Replace(a.path(fileCRLD), der, modePublic))
 	return a.path(fileCRL), err
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -243,7 +244,7 @@ func (r *Result) Write(dir, name string, passphrase secret.Bytes) (files []strin
 			files = append(files, f.path)
 			continue // the CA is there already
 		}
-		if err := create(f.path, f.data, f.mode); err != nil {
+		if err := WriteNew(f.path, f.data, f.mode); err != nil {
 			return files, err
 		}
 		files = append(files, f.path)
@@ -273,6 +274,15 @@ func WriteP12(rand io.Reader, file string, key crypto.Signer, c *auth.Certificat
 	if len(passphrase) == 0 {
 		return fmt.Errorf("%s: a PKCS#12 file has a private key in it and needs a passphrase", file)
 	}
+	der, err := EncodeP12(rand, key, c, chain, passphrase, legacy)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return WriteNew(file, der, modePrivate)
+}
+
+// EncodeP12 makes what WriteP12 writes.
+func EncodeP12(rand io.Reader, key crypto.Signer, c *auth.Certificate, chain []*auth.Certificate, passphrase secret.Bytes, legacy bool) ([]byte, error) {
 	encoder := pkcs12.Modern2023.WithIterations(p12Iterations)
 	if legacy {
 		encoder = pkcs12.LegacyDES
@@ -283,24 +293,16 @@ func WriteP12(rand io.Reader, file string, key crypto.Signer, c *auth.Certificat
 	}
 	der, err := encoder.WithRand(rand).Encode(key, c.X509, cas, string(passphrase))
 	if err != nil {
-		return fmt.Errorf("%s: %s", file, strings.TrimPrefix(err.Error(), "pkcs12: "))
+		return nil, errors.New(strings.TrimPrefix(err.Error(), "pkcs12: "))
 	}
-	return create(file, der, modePrivate)
+	return der, nil
 }
 
 // Export makes a PKCS#12 file of a certificate, its key, and CAs.
 func Export(rand io.Reader, file, certificate, key string, cas []string, unlock func() (secret.Bytes, error), passphrase func() (secret.Bytes, error), legacy bool) error {
-	certificates, err := creds.ReadCertificates(certificate)
+	certificates, private, err := ReadPair(certificate, key, unlock)
 	if err != nil {
 		return err
-	}
-	private, err := creds.ReadPrivateKey(key, unlock)
-	if err != nil {
-		return err
-	}
-	spki, err := auth.MarshalPublicKey(private.Public())
-	if err != nil || !bytes.Equal(spki, certificates[0].X509.RawSubjectPublicKeyInfo) {
-		return fmt.Errorf("%s is not the private key of %s", key, certificate)
 	}
 	chain := certificates[1:]
 	for _, ca := range cas {
@@ -314,5 +316,22 @@ func Export(rand io.Reader, file, certificate, key string, cas []string, unlock 
 	if err != nil {
 		return err
 	}
-	return WriteP12(rand, file, private.Signer(), certificates[0], chain, phrase, legacy)
+	return WriteP12(rand, file, private, certificates[0], chain, phrase, legacy)
+}
+
+// ReadPair reads a certificate, and those of CAs in the same file behind it, with the private key of the first.
+func ReadPair(certificate, key string, unlock func() (secret.Bytes, error)) ([]*auth.Certificate, crypto.Signer, error) {
+	certificates, err := creds.ReadCertificates(certificate)
+	if err != nil {
+		return nil, nil, err
+	}
+	private, err := creds.ReadPrivateKey(key, unlock)
+	if err != nil {
+		return nil, nil, err
+	}
+	spki, err := auth.MarshalPublicKey(private.Public())
+	if err != nil || !bytes.Equal(spki, certificates[0].X509.RawSubjectPublicKeyInfo) {
+		return nil, nil, fmt.Errorf("%s is not the private key of %s", key, certificate)
+	}
+	return certificates, private.Signer(), nil
 }

@@ -107,8 +107,8 @@ const (
 	modeDir     = 0o700
 )
 
-// create writes a file that must not be there yet: what exists is never overwritten.
-func create(file string, octets []byte, mode os.FileMode) error {
+// WriteNew writes a file that must not be there yet, with its directories: what exists is never overwritten.
+func WriteNew(file string, octets []byte, mode os.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(file), modeDir); err != nil {
 		return err
 	}
@@ -125,8 +125,8 @@ func create(file string, octets []byte, mode os.FileMode) error {
 	return errors.Join(err, f.Close())
 }
 
-// replace writes a file that may be there already, whole or not at all.
-func replace(file string, octets []byte, mode os.FileMode) error {
+// Replace writes a file that may be there already, whole or not at all.
+func Replace(file string, octets []byte, mode os.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
 	if err != nil {
 		return err

@@ -218,7 +218,7 @@ func TestRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "laptop7.csr")
-	if err := create(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}), modePublic); err != nil {
+	if err := WriteNew(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}), modePublic); err != nil {
 		t.Fatal(err)
 	}
 	_, got := issued(t, a, Request{Client: "laptop7.example.org", CSR: file})

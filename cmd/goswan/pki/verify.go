@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -137,17 +138,14 @@ func report(w io.Writer, now time.Time, v *auth.Verdict) {
 	}
 }
 
+// HasUsage tells whether the certificate's extendedKeyUsage has a use, or any.
+func HasUsage(c *auth.Certificate, use x509.ExtKeyUsage) bool {
+	return slices.ContainsFunc(c.X509.ExtKeyUsage, func(u x509.ExtKeyUsage) bool { return u == use || u == x509.ExtKeyUsageAny })
+}
+
 // notes are what other systems demand.
 func notes(c *auth.Certificate) (all []string) {
-	has := func(use x509.ExtKeyUsage) bool {
-		for _, u := range c.X509.ExtKeyUsage {
-			if u == use || u == x509.ExtKeyUsageAny {
-				return true
-			}
-		}
-		return false
-	}
-	if len(c.X509.DNSNames)+len(c.X509.IPAddresses) > 0 && !has(x509.ExtKeyUsageServerAuth) && !has(x509.ExtKeyUsageClientAuth) {
+	if len(c.X509.DNSNames)+len(c.X509.IPAddresses) > 0 && !HasUsage(c, x509.ExtKeyUsageServerAuth) && !HasUsage(c, x509.ExtKeyUsageClientAuth) {
 		all = append(all, "for a gateway, Windows, macOS and iOS demand serverAuth in extendedKeyUsage, which it has not")
 	}
 	if len(c.X509.DNSNames)+len(c.X509.EmailAddresses)+len(c.X509.IPAddresses) == 0 {
