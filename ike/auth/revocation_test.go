@@ -365,6 +365,7 @@ func FuzzCertificates(f *testing.F) {
 	f.Add(ocspOf(f, root, root, leaf, make([]byte, 32), nil), uint8(EncodingOCSP))
 	f.Add(Link{URL: "http://h/"}.AppendTo(nil), uint8(EncodingHashURL))
 	trust := trusting(root)
+	trust.Responders = []*Certificate{issue(f, nil, "responder", asResponder).cert}
 	f.Fuzz(func(t *testing.T, data []byte, encoding uint8) {
 		for _, payloads := range [][]CertPayload{{{Encoding(encoding), data}}, {{EncodingX509, leaf.cert.X509.Raw}, {Encoding(encoding), data}}} {
 			p, err := ParsePresented(payloads)
@@ -381,6 +382,6 @@ func FuzzCertificates(f *testing.F) {
 		_, _, _ = parseBundle(data)
 		_, _ = ParseCertRequest(data)
 		_, _ = ParseHashAlgorithms(data)
-		(&Trust{}).checkOCSP(now, data, nil, leaf.cert, root.cert, sig.Constraints{})
+		trust.checkOCSP(now, data, nil, leaf.cert, root.cert, sig.Constraints{})
 	})
 }
