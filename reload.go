@@ -92,13 +92,13 @@ func sameSecret(a, b *core.Secret) bool {
 	return a.Name == b.Name && a.Kind == b.Kind && a.Key.Equal(b.Key) && slices.Equal(a.Owners, b.Owners)
 }
 
-// signs tells whether a connection, which may be nil, has a key for each round in which we sign.
+// signs tells whether a connection, which may be nil, has a key for each round in which we sign, or show a certificate inside EAP.
 func signs(c *core.Catalog, conn *core.Connection) bool {
 	if conn == nil {
 		return false
 	}
 	for _, mine := range conn.Local {
-		if !mine.Method.Signs() {
+		if !mine.Method.Signs() && len(mine.Certs) == 0 {
 			continue
 		}
 		usable := slices.DeleteFunc(slices.Clone(c.Proofs().Own), func(own *auth.Credential) bool { return !mayUse(mine, own) })
