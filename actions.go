@@ -21,6 +21,7 @@ func (e *Endpoint) LoadSettings(s core.Settings) { e.ike.LoadSettings(s) }
 func (e *Endpoint) Load(c *core.Catalog) {
 	e.loading.Lock()
 	defer e.loading.Unlock()
+	e.files = c
 	e.replace(c)
 }
 

@@ -18,28 +18,34 @@ func (e *Endpoint) changeCredentials(edit func(*core.Credentials)) {
 	e.change(func(c *core.Catalog) {
 		old := c.Proofs()
 		next := core.Credentials{
-			Certificates: slices.Clone(old.Certificates), Authorities: slices.Clone(old.Authorities), CRLs: slices.Clone(old.CRLs),
-			PublicKeys: slices.Clone(old.PublicKeys), Keys: slices.Clone(old.Keys),
+			Certificates: slices.Clone(old.Certificates), Authorities: slices.Clone(old.Authorities), Responders: slices.Clone(old.Responders),
+			CRLs: slices.Clone(old.CRLs), PublicKeys: slices.Clone(old.PublicKeys), Keys: slices.Clone(old.Keys),
 		}
 		edit(&next)
 		c.Credentials = creds.Join(next, c.Authorities)
 	})
 }
 
-func (d *viciDaemon) LoadCertificate(data []byte, ca bool) error {
+func (d *viciDaemon) LoadCertificate(data []byte, flag string) error {
 	all, err := creds.ParseCertificates("the certificate", data)
 	if err != nil {
 		return err
 	}
 	for _, c := range all {
-		if ca && !c.IsCA() && !c.SelfIssued() {
+		switch {
+		case flag == vici.FlagCA && !c.IsCA() && !c.SelfIssued():
 			return fmt.Errorf("%q is not a CA (basicConstraints); certificates of hosts and users are loaded with flag NONE", c.Name())
+		case flag == vici.FlagOCSP && !c.SignsOCSP():
+			return fmt.Errorf("%q is not for signing OCSP responses (extendedKeyUsage OCSPSigning); other certificates are loaded with flag NONE or CA", c.Name())
 		}
 	}
 	d.e.changeCredentials(func(c *core.Credentials) {
 		list := &c.Certificates
-		if ca {
+		switch flag {
+		case vici.FlagCA:
 			list = &c.Authorities
+		case vici.FlagOCSP:
+			list = &c.Responders
 		}
 		for _, cert := range all {
 			if !slices.ContainsFunc(*list, cert.Equal) {
@@ -114,24 +120,32 @@ func (d *viciDaemon) Certificates() (all []vici.Certificate) {
 			return err == nil && bytes.Equal(own, spki)
 		})
 	}
-	add := func(cert *auth.Certificate, ca bool) {
-		entry := vici.Certificate{Type: vici.X509, CA: ca, HasKey: hasKey(cert.X509.RawSubjectPublicKeyInfo), Subject: cert.Name(), DER: cert.X509.Raw}
-		if !slices.ContainsFunc(all, func(o vici.Certificate) bool { return o.CA == ca && bytes.Equal(o.DER, entry.DER) }) {
+	add := func(cert *auth.Certificate, flag string) {
+		entry := vici.Certificate{
+			Type: vici.X509, CA: flag == vici.FlagCA, Responder: flag == vici.FlagOCSP,
+			HasKey: hasKey(cert.X509.RawSubjectPublicKeyInfo), Subject: cert.Name(), DER: cert.X509.Raw,
+		}
+		if !slices.ContainsFunc(all, func(o vici.Certificate) bool {
+			return o.CA == entry.CA && o.Responder == entry.Responder && bytes.Equal(o.DER, entry.DER)
+		}) {
 			all = append(all, entry)
 		}
 	}
 	for _, cert := range have.Certificates {
-		add(cert, false)
+		add(cert, "")
 	}
 	for _, conn := range c.Connections {
 		for _, round := range slices.Concat(conn.Local, conn.Remote) {
 			for _, cert := range round.Certs {
-				add(cert, false)
+				add(cert, "")
 			}
 		}
 	}
 	for _, cert := range have.Trust.Certificates() {
-		add(cert, true)
+		add(cert, vici.FlagCA)
+	}
+	for _, cert := range have.Responders {
+		add(cert, vici.FlagOCSP)
 	}
 	for _, crl := range slices.Concat(have.CRLs, d.e.library.Evidence(time.Now()).CRLs) {
 		all = append(all, vici.Certificate{Type: vici.X509CRL, Subject: crl.Issuer(), DER: crl.List.Raw})

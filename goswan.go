@@ -112,8 +112,9 @@ type Endpoint struct {
 	authServers *authServers
 	accounts    *accounts
 
-	loading     sync.Mutex // held while the catalog is being replaced
-	running     bool       // Run acts on the catalog; guarded by loading
+	loading     sync.Mutex    // held while the catalog is being replaced
+	running     bool          // Run acts on the catalog; guarded by loading
+	files       *core.Catalog // what was loaded last as a whole, before vici changed anything; guarded by loading
 	catalog     atomic.Pointer[core.Catalog]
 	policies    policies
 	names       hostNames
@@ -146,7 +147,8 @@ func New(c Config) (*Endpoint, error) {
 		names:    hostNames{changed: make(chan struct{}, 1)}, restartDelay: restartDelay,
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
-	e.catalog.Store(&core.Catalog{})
+	e.files = &core.Catalog{}
+	e.catalog.Store(e.files)
 	e.leases = e.newLeases(c.Leases)
 	e.authServers = newAuthServers(c.Log, e.serversSilent)
 	e.authServers.load(c.RADIUS)
@@ -156,6 +158,7 @@ func New(c Config) (*Endpoint, error) {
 	}
 	e.assemble(c)
 	if c.Catalog != nil {
+		e.files = c.Catalog
 		e.catalog.Store(c.Catalog)
 		e.configurePools(c.Catalog)
 	}

@@ -320,7 +320,7 @@ func (e *Endpoint) change(edit func(*core.Catalog)) {
 	old := e.catalog.Load()
 	next := &core.Catalog{
 		Connections: slices.Clone(old.Connections), Secrets: slices.Clone(old.Secrets), Pools: slices.Clone(old.Pools),
-		Authorities: slices.Clone(old.Authorities), Credentials: old.Credentials,
+		Authorities: slices.Clone(old.Authorities), Credentials: old.Credentials, Files: old.Files,
 	}
 	edit(next)
 	e.replace(next)

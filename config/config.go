@@ -91,11 +91,10 @@ func (d *decoder) catalog(doc *settings.Document) (*core.Catalog, []Warning, err
 	for _, phrase := range d.passphrases {
 		phrase.Wipe()
 	}
+	catalog.Files = append(slices.Clone(doc.Files), d.files...)
 	warnings, err := d.result()
 	if err != nil {
-		for _, s := range catalog.Secrets {
-			s.Key.Wipe()
-		}
+		catalog.Wipe()
 		return nil, warnings, err
 	}
 	return catalog, warnings, nil

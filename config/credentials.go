@@ -23,10 +23,11 @@ func isContent(item string) bool {
 
 // file is where a name in a directory beside swanctl.conf leads.
 func (d *decoder) file(dir, name string) string {
-	if filepath.IsAbs(name) {
-		return name
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(d.dir, dir, name)
 	}
-	return filepath.Join(d.dir, dir, name)
+	d.files = append(d.files, name)
+	return name
 }
 
 // certificate reads a certificate that a setting names, or has in it.
@@ -134,7 +135,7 @@ func certificateSection(dir string, list func(*round) *[]*auth.Certificate) func
 func (d *decoder) loadCredentials(catalog *core.Catalog) {
 	store, problems := creds.Loader{Dir: d.dir, Passphrases: d.passphrases}.Load(nil)
 	for _, p := range problems {
-		d.warnings = append(d.warnings, &Problem{What: p.File + ": " + p.What, Fix: p.Fix})
+		d.warnings = append(d.warnings, &Problem{What: p.File + ": " + p.What, Fix: p.Fix, Unread: !p.Warning})
 	}
 	catalog.Credentials = store.Joined(catalog.Authorities)
 }

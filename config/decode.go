@@ -51,6 +51,7 @@ type decoder struct {
 	dir         string // of swanctl.conf, with the directories of certificates and keys beside it
 	reads       bool   // those directories are read
 	passphrases map[string]secret.Bytes
+	files       []string // of certificates and keys that were named
 }
 
 func (l Loader) decoder(dir string) *decoder {

@@ -22,6 +22,28 @@ func SamePool(a, b *core.Pool) bool {
 	return same(reflect.ValueOf(a).Elem(), reflect.ValueOf(b).Elem())
 }
 
+// SameButCertificates tells whether two connections say the same but for the certificates and raw keys that they name.
+func SameButCertificates(a, b *core.Connection) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return Same(unnamed(a), unnamed(b))
+}
+
+// unnamed is a connection without the certificates and keys that it names.
+func unnamed(c *core.Connection) *core.Connection {
+	bare := *c
+	strip := func(rounds []core.Auth) (all []core.Auth) {
+		for _, r := range rounds {
+			r.Certs, r.CACerts, r.PublicKeys = nil, nil, nil
+			all = append(all, r)
+		}
+		return all
+	}
+	bare.Local, bare.Remote = strip(c.Local), strip(c.Remote)
+	return &bare
+}
+
 var positionType = reflect.TypeFor[core.Position]()
 
 // same compares the kinds of values that a connection is made of; positions are all the same.

@@ -21,22 +21,32 @@ const (
 // Certificate is a loaded certificate, CRL or raw public key.
 type Certificate struct {
 	Type CertificateType
-	// CA says that it is trusted, and HasKey that its private key is here.
-	CA, HasKey bool
-	Subject    string // as strongSwan prints it; of a CRL: the issuer
-	DER        []byte
+	// CA says that it is trusted, Responder that it is a signer of OCSP responses, and HasKey that its private key is here.
+	CA, Responder, HasKey bool
+
+	Subject string // as strongSwan prints it; of a CRL: the issuer
+	DER     []byte
 }
 
 // flag is strongSwan's x509_flag.
 func (c Certificate) flag() string {
-	if c.CA {
-		return "CA"
+	switch {
+	case c.CA:
+		return FlagCA
+	case c.Responder:
+		return FlagOCSP
 	}
 	return "NONE"
 }
 
-// certificateFlags are those of load-cert. What is for attribute certificates and OCSP signers is loaded as any other.
-var certificateFlags = []string{"NONE", "CA", "AA", "OCSP", "ANY"}
+// The flags of load-cert that tell what a certificate is for. With another one, it is a host's, a user's or an intermediate CA's.
+const (
+	FlagCA   = "CA"   // a CA to trust
+	FlagOCSP = "OCSP" // a signer of OCSP responses to believe
+)
+
+// certificateFlags are those of load-cert. What is for attribute certificates is loaded as any other.
+var certificateFlags = []string{"NONE", FlagCA, "AA", FlagOCSP, "ANY"}
 
 func loadCert(c *call) *Message {
 	kind, flag := strings.ToUpper(c.request.Get("type")), strings.ToUpper(c.request.Get("flag"))
@@ -59,7 +69,7 @@ func loadCert(c *call) *Message {
 	case RawPublic:
 		return outcome(c.daemon.LoadPublicKey(slices.Clone(data)))
 	}
-	return outcome(c.daemon.LoadCertificate(slices.Clone(data), flag == "CA"))
+	return outcome(c.daemon.LoadCertificate(slices.Clone(data), flag))
 }
 
 // keyTypes are those of load-key. What a key is shows in its encoding.

@@ -155,3 +155,24 @@ func TestSwanctlCredentials(t *testing.T) {
 		t.Errorf("the keys %q are still there", ids)
 	}
 }
+
+// FuzzLoadCredentials has certificates, CRLs and keys of any octets: each is loaded, or refused with a reason.
+func FuzzLoadCredentials(f *testing.F) {
+	f.Add("X509", "CA", []byte("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"))
+	f.Add("X509_CRL", "", []byte{0x30, 0x80})
+	f.Add("PUBKEY", "NONE", []byte{0x30, 0})
+	f.Add("rsa", "OCSP", []byte("-----BEGIN RSA PRIVATE KEY-----\nMAA=\n-----END RSA PRIVATE KEY-----\n"))
+	f.Fuzz(func(t *testing.T, kind, flag string, data []byte) {
+		daemon := newMemory()
+		server := NewServer(ServerConfig{Daemon: daemon})
+		for name, command := range map[string]func(*call) *Message{"load-cert": loadCert, "load-key": loadKey} {
+			request := (&Message{}).Add("type", kind).Add("flag", flag).AddBytes("data", data)
+			answer := command(&call{Server: server, name: name, request: request})
+			loaded := len(daemon.Certificates()) + len(daemon.KeyIDs())
+			if (answer.Get("success") == "yes") != (loaded > 0) || loaded == 0 && answer.Get("errmsg") == "" {
+				t.Errorf("%s is answered %v, and %d things are loaded", name, answer, loaded)
+			}
+			_ = daemon.ClearCredentials()
+		}
+	})
+}

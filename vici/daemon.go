@@ -40,8 +40,8 @@ type Daemon interface {
 	LoadShared(s Shared) error
 	// UnloadShared removes the secret of that ID; it is no error if there is none.
 	UnloadShared(id string) error
-	// LoadCertificate adds a certificate, in DER or PEM; ca says that it is a CA to trust.
-	LoadCertificate(data []byte, ca bool) error
+	// LoadCertificate adds a certificate, in DER or PEM; flag is FlagCA, FlagOCSP or another of load-cert.
+	LoadCertificate(data []byte, flag string) error
 	// LoadCRL adds a CRL, in DER or PEM, or replaces an older one of the same CA.
 	LoadCRL(data []byte) error
 	// LoadPublicKey adds a raw public key, in DER or PEM.

@@ -156,14 +156,14 @@ func (d *memory) ClearCredentials() error {
 	return nil
 }
 
-func (d *memory) LoadCertificate(data []byte, ca bool) error {
+func (d *memory) LoadCertificate(data []byte, flag string) error {
 	all, err := creds.ParseCertificates("the certificate", data)
 	if err != nil {
 		return err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.certs = append(d.certs, Certificate{Type: X509, CA: ca, HasKey: !ca, Subject: all[0].Name(), DER: all[0].X509.Raw})
+	d.certs = append(d.certs, Certificate{Type: X509, CA: flag == FlagCA, Responder: flag == FlagOCSP, HasKey: flag == "NONE", Subject: all[0].Name(), DER: all[0].X509.Raw})
 	return nil
 }
 

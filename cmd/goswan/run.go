@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"syscall"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/goswan/goswan"
@@ -28,6 +29,7 @@ type runOptions struct {
 	dir, vici, tun, keylog, stateDir, leases string
 	mtu, queues                              int
 	logFormat, logLevel                      string
+	watch                                    bool
 }
 
 func newRun() *cobra.Command {
@@ -38,6 +40,7 @@ func newRun() *cobra.Command {
 		Long: `Runs the daemon in the foreground until SIGTERM or SIGINT: the peers are told that their SAs are gone, and what was put
 on the host is undone. SIGHUP reloads swanctl.conf, and of strongswan.conf the settings of IKE SAs to come and the RADIUS servers; a
 configuration with a mistake is refused, and what runs goes on.
+Certificates, CRLs, keys and secrets are reloaded as their files change, and no SA is dropped; connections wait for SIGHUP.
 
 It needs root, or CAP_NET_ADMIN and CAP_NET_BIND_SERVICE. It reads DIR/swanctl.conf and strongswan.conf (or the file in
 STRONGSWAN_CONF), and takes commands on a vici socket, from goswan's own commands and from strongSwan's swanctl.`,
@@ -55,6 +58,7 @@ STRONGSWAN_CONF), and takes commands on a vici socket, from goswan's own command
 	f.StringVar(&o.keylog, "keylog", "", "write Wireshark's key tables into this directory: whoever reads them reads the traffic")
 	f.StringVar(&o.stateDir, "state-dir", route.DefaultStateDir, "where it is written down what is put on the host")
 	f.StringVar(&o.leases, "leases", "", "file in which leases of address pools are kept (default leases.db in --state-dir if that is given, or "+defaultLeases+")")
+	f.BoolVar(&o.watch, "watch-credentials", true, "reload certificates, CRLs, keys and secrets when their files change")
 	f.StringVar(&o.logFormat, "log-format", "console", "console or json")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	return c
@@ -72,7 +76,8 @@ func (o *runOptions) run(ctx context.Context, c *cobra.Command) error {
 		return wrongUse(c, err)
 	}
 	defer func() { _ = log.Sync() }() // a terminal cannot be synced
-	charon, catalog, err := o.load(log)
+	files := newWatch(o.dir)          // before they are read, so that no change is missed
+	charon, catalog, warnings, err := o.load(log)
 	if err != nil {
 		return err
 	}
@@ -80,29 +85,30 @@ func (o *runOptions) run(ctx context.Context, c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	files, err := openLogFiles(charon.Logs)
+	logs, err := openLogFiles(charon.Logs)
 	if err != nil {
 		return errors.Join(err, e.Close())
 	}
-	defer files.close()
-	defer e.Subscribe(files.see)()
-	return o.serve(ctx, e, charon, log)
+	defer logs.close()
+	defer e.Subscribe(logs.see)()
+	return o.serve(ctx, charon, newReloader(o, e, files, warnings, log))
 }
 
-// load reads both configuration files. Without a swanctl.conf the daemon waits for vici.
-func (o *runOptions) load(log *zap.Logger) (*config.Charon, *core.Catalog, error) {
+// load reads both configuration files. Without a swanctl.conf the daemon waits for vici. The warnings are those of swanctl.conf,
+// and logged.
+func (o *runOptions) load(log *zap.Logger) (*config.Charon, *core.Catalog, []config.Warning, error) {
 	charon, warnings, err := config.LoadStrongswan("")
 	logWarnings(log, warnings)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	catalog, warnings, err := config.Loader{Charon: charon}.Load(o.dir)
 	logWarnings(log, warnings)
 	if errors.Is(err, fs.ErrNotExist) {
 		log.Warn("no swanctl.conf: waiting for a configuration by vici", zap.String("dir", o.dir))
-		return charon, &core.Catalog{}, nil
+		return charon, &core.Catalog{}, warnings, nil
 	}
-	return charon, catalog, err
+	return charon, catalog, warnings, err
 }
 
 func logWarnings(log *zap.Logger, all []config.Warning) {
@@ -152,14 +158,20 @@ func (o *runOptions) leasesFile() string {
 }
 
 // serve runs the endpoint and its control socket until a signal.
-func (o *runOptions) serve(ctx context.Context, e *goswan.Endpoint, charon *config.Charon, log *zap.Logger) error {
+func (o *runOptions) serve(ctx context.Context, charon *config.Charon, r *reloader) error {
+	e, log := r.e, r.log
 	uri := charon.VICI
 	if o.vici != "" {
 		uri = o.vici
 	}
-	control, err := e.ServeVICI(uri, config.Loader{Charon: charon, Path: o.dir}, o.reloadFor(e, log))
+	control, err := e.ServeVICI(uri, config.Loader{Charon: charon, Path: o.dir}, r.all)
 	if err != nil {
 		return errors.Join(err, e.Close())
+	}
+	look := time.NewTicker(watchInterval)
+	defer look.Stop()
+	if !o.watch {
+		look.Stop()
 	}
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
@@ -174,9 +186,12 @@ func (o *runOptions) serve(ctx context.Context, e *goswan.Endpoint, charon *conf
 	for {
 		select {
 		case <-hup:
-			if err := o.reloadFor(e, log)(); err != nil {
+			if err := r.all(); err != nil {
 				log.Error("configuration not reloaded: the old one stays", zap.Error(err))
 			}
+			continue
+		case <-look.C:
+			r.look()
 			continue
 		case <-ctx.Done():
 			_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
@@ -185,20 +200,5 @@ func (o *runOptions) serve(ctx context.Context, e *goswan.Endpoint, charon *conf
 		case err = <-ended:
 		}
 		return errors.Join(err, control.Close())
-	}
-}
-
-// reloadFor reads swanctl.conf again, and of strongswan.conf what can change while the daemon runs; a mistake changes nothing.
-func (o *runOptions) reloadFor(e *goswan.Endpoint, log *zap.Logger) func() error {
-	return func() error {
-		charon, catalog, err := o.load(log)
-		if err != nil {
-			return err
-		}
-		e.LoadSettings(charon.Settings)
-		e.LoadRADIUS(radiusOf(charon.RADIUS))
-		e.Load(catalog)
-		log.Info("configuration reloaded", zap.String("file", filepath.Join(o.dir, "swanctl.conf")), zap.Int("connections", len(catalog.Connections)))
-		return nil
 	}
 }

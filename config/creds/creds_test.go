@@ -331,3 +331,31 @@ func FuzzPrivateKey(f *testing.F) {
 		}
 	})
 }
+
+// FuzzFiles reads what may lie in the directories but for private keys: each gives something or an error that names the file.
+func FuzzFiles(f *testing.F) {
+	for _, name := range []string{"ca.pem", "p256.crt.pem", "ed448.crt.pem", "rsa.pub.pem", "rsa.pkcs1.pub.pem", "request.pem", "rsa.p12"} {
+		octets, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(octets)
+	}
+	f.Add([]byte("-----BEGIN X509 CRL-----\nMAA=\n-----END X509 CRL-----\n"))
+	f.Fuzz(func(t *testing.T, octets []byte) {
+		check := func(what string, got bool, err error) {
+			var p *Problem
+			if got == (err != nil) || err != nil && (!errors.As(err, &p) || p.File != "f") {
+				t.Errorf("%s: something %v and the error %v", what, got, err)
+			}
+		}
+		certificates, err := ParseCertificates("f", octets)
+		check("certificates", len(certificates) > 0, err)
+		crl, err := ParseCRL("f", octets)
+		check("a CRL", crl != nil, err)
+		key, err := ParsePublicKey("f", octets)
+		check("a public key", key != nil, err)
+		_ = isPFX(octets)
+		_ = isEncryptedPKCS8(octets)
+	})
+}

@@ -11,7 +11,7 @@ import (
 // Joined is what the store holds, as the machines use it. The authorities are those of the configuration.
 func (s *Store) Joined(authorities []*core.Authority) *core.Credentials {
 	return Join(core.Credentials{
-		Certificates: s.Certificates, Authorities: s.Authorities, CRLs: s.CRLs, PublicKeys: s.PublicKeys, Keys: s.Keys,
+		Certificates: s.Certificates, Authorities: s.Authorities, Responders: s.Responders, CRLs: s.CRLs, PublicKeys: s.PublicKeys, Keys: s.Keys,
 	}, authorities)
 }
 
@@ -36,6 +36,7 @@ func Join(parts core.Credentials, authorities []*core.Authority) *core.Credentia
 		}
 	}
 	parts.Trust = auth.NewTrust(trusted, intermediates(parts.Certificates))
+	parts.Trust.Responders = parts.Responders
 	return &parts
 }
 

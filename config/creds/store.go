@@ -3,6 +3,7 @@
 //	x509      certificates: ours, and those of peers     private, rsa, ecdsa, pkcs8   private keys
 //	x509ca    CAs that are trusted                       pkcs12                       keys with certificates and CAs
 //	x509crl   CRLs                                       pubkey                       raw public keys (RFC 7670)
+//	x509ocsp  signers of OCSP responses that are believed, whichever CA they come from
 //
 // Files are PEM or DER. Every error names the file and says what would be right, and a broken file does not keep the others
 // from being loaded.
@@ -27,7 +28,6 @@ var privateDirs = []string{"private", "rsa", "ecdsa", "pkcs8"}
 // unusedDirs are strongSwan's directories whose contents have no use here.
 var unusedDirs = map[string]string{
 	"x509aa": "attribute certificates are not used", "x509ac": "attribute certificates are not used",
-	"x509ocsp": "an OCSP responder proves itself by a certificate of the CA that it speaks for",
 }
 
 // Loader reads the directories.
@@ -43,6 +43,7 @@ type Loader struct {
 type Store struct {
 	Certificates []*auth.Certificate // of x509 and pkcs12
 	Authorities  []*auth.Certificate // of x509ca and pkcs12: trusted
+	Responders   []*auth.Certificate // of x509ocsp
 	CRLs         []*auth.CRL
 	PublicKeys   []*auth.PublicKey
 	Keys         []auth.PrivateKey // each once
@@ -54,11 +55,12 @@ type Store struct {
 
 // contents is what one file holds.
 type contents struct {
-	certificates, authorities []*auth.Certificate
-	crl                       *auth.CRL
-	public                    *auth.PublicKey
-	key                       auth.PrivateKey
-	shared                    bool // with the store before
+	certificates, authorities, responders []*auth.Certificate
+
+	crl    *auth.CRL
+	public *auth.PublicKey
+	key    auth.PrivateKey
+	shared bool // with the store before
 }
 
 // Load reads everything. The problems are of single files, in their order, and the store has the rest. A file that is broken
@@ -98,11 +100,19 @@ type dir struct {
 }
 
 func (l Loader) dirs() []dir {
-	all := []dir{{"x509", readX509}, {"x509ca", readCA}, {"x509crl", readCRL}, {"pubkey", readPublic}, {"pkcs12", readContainer}}
+	all := []dir{{"x509", readX509}, {"x509ca", readCA}, {"x509ocsp", readResponder}, {"x509crl", readCRL}, {"pubkey", readPublic}, {"pkcs12", readContainer}}
 	for _, name := range privateDirs {
 		all = append(all, dir{name, readPrivate})
 	}
 	return all
+}
+
+// Dirs are the names of the directories that are read.
+func Dirs() (names []string) {
+	for _, d := range (Loader{}).dirs() {
+		names = append(names, d.name)
+	}
+	return names
 }
 
 // list are the files of a directory in order. A directory that is not there has none.
@@ -167,6 +177,20 @@ func readCA(file string, _ func() (secret.Bytes, error)) (contents, *Problem) {
 	return contents{authorities: certificates}, nil
 }
 
+// readResponder reads an OCSP signer. It may have signed its certificate itself, but has to be meant for that.
+func readResponder(file string, _ func() (secret.Bytes, error)) (contents, *Problem) {
+	certificates, err := ReadCertificates(file)
+	if err != nil {
+		return contents{}, asProblem(err)
+	}
+	for _, c := range certificates {
+		if !c.SignsOCSP() {
+			return contents{}, problem(file, "other certificates belong in x509, those of CAs in x509ca", "%q is not for signing OCSP responses (extendedKeyUsage OCSPSigning)", c.Name())
+		}
+	}
+	return contents{responders: certificates}, nil
+}
+
 func readCRL(file string, _ func() (secret.Bytes, error)) (contents, *Problem) {
 	crl, err := ReadCRL(file)
 	return contents{crl: crl}, asProblem(err)
@@ -225,6 +249,7 @@ func (s *Store) join(order []string) (problems []*Problem) {
 		c := s.files[file]
 		s.Certificates = append(s.Certificates, c.certificates...)
 		s.Authorities = append(s.Authorities, c.authorities...)
+		s.Responders = append(s.Responders, c.responders...)
 		if c.crl != nil {
 			s.CRLs = append(s.CRLs, c.crl)
 		}

@@ -11,6 +11,8 @@ type Problem struct {
 	At Position
 	// What is what is wrong, Fix what would be right; both without a full stop. Fix may be "".
 	What, Fix string
+	// Unread, of a warning, says that the file it is about is not used for that.
+	Unread bool
 }
 
 // Error is "file:line: what; fix".

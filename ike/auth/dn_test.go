@@ -2,7 +2,10 @@ package auth
 
 import (
 	"encoding/asn1"
+	"encoding/hex"
+	"strings"
 	"testing"
+	"unicode"
 )
 
 // rawDN makes a distinguished name of attributes with the string types given.
@@ -85,4 +88,58 @@ func TestDNsPrintAndReadBack(t *testing.T) {
 	if got := bmp.String(); got != "CN=Mü" {
 		t.Errorf("a BMPString prints as %q", got)
 	}
+}
+
+// TestBadDNs has octets that are no distinguished name: they print as hexadecimal and match nothing, not even themselves.
+func TestBadDNs(t *testing.T) {
+	bomb := []byte{}
+	for range 700 {
+		bomb = append([]byte{0x30, 0x82, byte(len(bomb) >> 8), byte(len(bomb))}, bomb...)
+	}
+	for name, der := range map[string][]byte{
+		"nothing":                    {},
+		"a SEQUENCE cut short":       {0x30, 0x05, 0x31},
+		"an indefinite length":       {0x30, 0x80, 0x00, 0x00},
+		"a SET at the top":           {0x31, 0x00},
+		"octets behind it":           {0x30, 0x00, 0x00},
+		"a SEQUENCE for a SET":       {0x30, 0x02, 0x30, 0x00},
+		"an attribute without value": {0x30, 0x09, 0x31, 0x07, 0x30, 0x05, 0x06, 0x03, 0x55, 0x04, 0x03},
+		"a type that is no OID":      {0x30, 0x09, 0x31, 0x07, 0x30, 0x05, 0x02, 0x01, 0x01, 0x0c, 0x00},
+		"a length of 4 GiB":          {0x30, 0x84, 0xff, 0xff, 0xff, 0xff, 0x31},
+		"SEQUENCEs within SEQUENCEs": bomb,
+	} {
+		if _, ok := parseDN(der); ok {
+			t.Errorf("%s is taken for a distinguished name", name)
+		}
+		if got := decodeDN(der); got != hex.EncodeToString(der) {
+			t.Errorf("%s prints as %q, want hexadecimal", name, got)
+		}
+		if matchDN(der, der) != MatchNone {
+			t.Errorf("%s matches", name)
+		}
+	}
+}
+
+// FuzzDN reads distinguished names of a peer: what is taken matches itself, and what it prints as has no control characters.
+func FuzzDN(f *testing.F) {
+	for _, s := range []string{"C=CH, O=x, CN=y", "/DC=org/DC=example/UID=a", "CN=*"} {
+		der, err := encodeDN(s)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(der, der)
+	}
+	f.Add([]byte{0x30, 0x02, 0x31, 0x00}, []byte{0x30, 0x00})
+	f.Fuzz(func(t *testing.T, der, pattern []byte) {
+		_, ok := parseDN(der)
+		if got := matchDN(der, der) != MatchNone; got != ok {
+			t.Errorf("%x is a distinguished name: %v, and matches itself: %v", der, ok, got)
+		}
+		if text := decodeDN(der); strings.ContainsFunc(text, unicode.IsControl) {
+			t.Errorf("%x prints as %q", der, text)
+		}
+		if _, fits := parseDN(pattern); matchDN(der, pattern) != MatchNone && !(ok && fits) {
+			t.Errorf("%x matches %x, of which one is no distinguished name", der, pattern)
+		}
+	})
 }

@@ -88,14 +88,14 @@ type Answer struct {
 // Until is when the answer is out of date.
 func (a *Answer) Until() time.Time { return a.until }
 
-// check reads what a response says of a certificate. nonce is that of our request; nil when there was none, or when it was
+// checkOCSP reads what a response says of a certificate. nonce is that of our request; nil when there was none, or when it was
 // compared before.
-func checkOCSP(now time.Time, response []byte, nonce []byte, cert, issuer *Certificate, constraints sig.Constraints) Finding {
+func (t *Trust) checkOCSP(now time.Time, response []byte, nonce []byte, cert, issuer *Certificate, constraints sig.Constraints) Finding {
 	source := "an OCSP response"
 	if len(response) > MaxOCSP {
 		return unknown(source, fmt.Sprintf("it has %d octets; %d are the limit", len(response), MaxOCSP))
 	}
-	got, err := ocsp.ParseResponseForCert(response, cert.X509, issuer.X509)
+	got, local, err := t.parseOCSP(response, cert, issuer)
 	var refused ocsp.ResponseError
 	switch {
 	case errors.As(err, &refused):
@@ -108,7 +108,12 @@ func checkOCSP(now time.Time, response []byte, nonce []byte, cert, issuer *Certi
 			return unknown(source, fmt.Sprintf("it is signed with %s, which is not allowed", row))
 		}
 	}
-	if err := checkResponder(now, got, issuer, constraints); err != nil {
+	if local != nil {
+		err = checkSigner(now, local.X509, constraints)
+	} else {
+		err = checkResponder(now, got, issuer, constraints)
+	}
+	if err != nil {
 		return unknown(source, err.Error())
 	}
 	data, err := readResponseData(got.TBSResponseData)
@@ -123,6 +128,28 @@ func checkOCSP(now time.Time, response []byte, nonce []byte, cert, issuer *Certi
 		return unknown(source, "it has the nonce of another request")
 	}
 	return dated(now, got, source)
+}
+
+// parseOCSP reads a response and verifies its signature: by the CA, or by whom the CA lets sign. Failing that, the signer may be
+// one of ours, which is then returned, too.
+//
+//	"Systems or applications that rely on OCSP responses MUST … reject the response if the certificate required to validate the
+//	signature on the response does not meet at least one of the following criteria: 1. Matches a local configuration of OCSP
+//	signing authority for the certificate in question, or …"  RFC 6960 §4.2.2.2
+func (t *Trust) parseOCSP(response []byte, cert, issuer *Certificate) (got *ocsp.Response, local *Certificate, err error) {
+	if got, err = ocsp.ParseResponseForCert(response, cert.X509, issuer.X509); err == nil || len(t.Responders) == 0 {
+		return got, nil, err
+	}
+	unproven, parseErr := ocsp.ParseResponseForCert(response, cert.X509, nil)
+	if parseErr != nil {
+		return nil, nil, err
+	}
+	for _, r := range t.Responders {
+		if unproven.CheckSignatureFrom(r.X509) == nil {
+			return unproven, r, nil
+		}
+	}
+	return nil, nil, err
 }
 
 // dated turns a response that is proven into a finding, if its time has come and not gone.
@@ -155,10 +182,27 @@ func checkResponder(now time.Time, got *ocsp.Response, issuer *Certificate, cons
 		return nil
 	}
 	switch {
-	case !slices.Contains(responder.ExtKeyUsage, x509.ExtKeyUsageOCSPSigning):
+	case !signsOCSP(responder):
 		return fmt.Errorf("its signer, %q, is not allowed to sign OCSP responses (extendedKeyUsage OCSPSigning)", decodeDN(responder.RawSubject))
 	case !bytes.Equal(responder.RawIssuer, issuer.X509.RawSubject):
 		return fmt.Errorf("its signer, %q, is not of the same CA", decodeDN(responder.RawSubject))
+	}
+	if err := checkSigner(now, responder, constraints); err != nil {
+		return err
+	}
+	return checkSigned(responder.Raw, constraints)
+}
+
+func signsOCSP(c *x509.Certificate) bool {
+	return slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageOCSPSigning)
+}
+
+// SignsOCSP tells whether the certificate is for signing OCSP responses (RFC 6960 §4.2.2.2).
+func (c *Certificate) SignsOCSP() bool { return signsOCSP(c.X509) }
+
+// checkSigner checks what holds for the certificate of every signer.
+func checkSigner(now time.Time, responder *x509.Certificate, constraints sig.Constraints) error {
+	switch {
 	case now.Before(responder.NotBefore) || now.After(responder.NotAfter):
 		return fmt.Errorf("the certificate of its signer, %q, is out of date", decodeDN(responder.RawSubject))
 	case len(responder.UnhandledCriticalExtensions) > 0:
@@ -167,7 +211,7 @@ func checkResponder(now time.Time, got *ocsp.Response, issuer *Certificate, cons
 	if err := constraints.CheckKey(responder.PublicKey); err != nil {
 		return fmt.Errorf("its signer: %w", err)
 	}
-	return checkSigned(responder.Raw, constraints)
+	return nil
 }
 
 // responseData is what golang.org/x/crypto/ocsp does not tell of a ResponseData.

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -792,6 +793,68 @@ func TestPayloadsAreBounded(t *testing.T) {
 	for _, data := range [][]byte{nil, make([]byte, 20), append(make([]byte, 20), "ftp://h/x"...), append(make([]byte, 20), "http://h/\n"...), append(make([]byte, 20), "http://u@h/"...), make([]byte, 5000)} {
 		if _, err := ParseLink(CertPayload{EncodingHashURL, data}); err == nil {
 			t.Errorf("the Hash and URL %q is taken", data)
+		}
+	}
+}
+
+// TestWorkIsBounded has a peer show as many certificates as it may, all of one name, so that each could have issued each: the
+// work of judging them is that of a bounded number of signatures. It is counted in allocations, of which a signature has a
+// fixed number.
+func TestWorkIsBounded(t *testing.T) {
+	root := issue(t, nil, "root", asCA)
+	var others []*holder
+	for range MaxCertificates {
+		others = append(others, issue(t, nil, "mesh", asCA))
+	}
+	leaf := issue(t, issue(t, nil, "mesh", asCA), "gw", dns("gw"))
+	one := testing.AllocsPerRun(10, func() { _ = leaf.cert.X509.CheckSignatureFrom(others[0].cert.X509) })
+	var err error
+	all := testing.AllocsPerRun(2, func() {
+		_, err = try(trusting(root), &Requirement{}, shown(leaf, others...), id(t, "gw"))
+	})
+	refused(t, "certificates of one name", err, BadSignature)
+	// crypto/x509 verifies up to 100 signatures, and the walk that finds the reason as many as there are certificates, at each
+	// of MaxChain steps.
+	if limit := float64(100+MaxChain*(MaxCertificates+1)) * (one + 10); all > limit {
+		t.Errorf("judging them costs %v allocations, one signature %v: more than %v", all, one, limit)
+	}
+}
+
+// TestASN1Bombs has octets that are small and say that they are much, in every parser of a peer's octets: they are refused, and
+// cost next to nothing.
+func TestASN1Bombs(t *testing.T) {
+	root := issue(t, nil, "root", asCA)
+	leaf := issue(t, root, "gw", dns("gw"))
+	nested, indefinite := []byte{}, bytes.Repeat([]byte{0x30, 0x80}, 8000)
+	for range 2000 {
+		nested = append([]byte{0x30, 0x84, 0, 0, byte(len(nested) >> 8), byte(len(nested))}, nested...)
+	}
+	sets := append([]byte{0x30, 0x82, 0x3a, 0x98}, bytes.Repeat([]byte{0x31, 0x00}, 7500)...) // a name of empty parts
+	for what, bomb := range map[string][]byte{
+		"SEQUENCEs within SEQUENCEs": nested, "indefinite lengths": indefinite, "7500 empty SETs": sets,
+		"a length of 2 GiB": {0x30, 0x84, 0x7f, 0xff, 0xff, 0xff, 0x30}, "a length of 2^64": {0x30, 0x89, 1, 0, 0, 0, 0, 0, 0, 0, 0},
+	} {
+		for name, parse := range map[string]func() error{
+			"ParseCertificate":  func() error { _, err := ParseCertificate(bomb); return err },
+			"ParseCRL":          func() error { _, err := ParseCRL(bomb); return err },
+			"ParsePublicKey":    func() error { _, err := ParsePublicKey(bomb); return err },
+			"ParsePKCS8":        func() error { _, err := ParsePKCS8(bomb); return err },
+			"parseBundle":       func() error { _, _, err := parseBundle(bomb); return err },
+			"readResponseData":  func() error { _, err := readResponseData(bomb); return err },
+			"readNonce":         func() error { _, err := readNonce(bomb); return err },
+			"the scope of CRLs": func() error { return (&CRL{List: &x509.RevocationList{}}).readScope(bomb) },
+			"an OCSP response": func() error {
+				if f := (&Trust{}).checkOCSP(now, bomb, nil, leaf.cert, root.cert, sig.Constraints{}); f.Status == StatusUnknown {
+					return errors.New(f.Text)
+				}
+				return nil
+			},
+		} {
+			var err error
+			cost := testing.AllocsPerRun(1, func() { err = parse() })
+			if err == nil || cost > 1000 {
+				t.Errorf("%s of %s: the error %v for %v allocations", name, what, err, cost)
+			}
 		}
 	}
 }

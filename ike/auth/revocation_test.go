@@ -151,6 +151,43 @@ func TestRevocation(t *testing.T) {
 	}
 }
 
+// TestConfiguredResponder has OCSP responses signed by somebody whom no CA lets sign, but who is in x509ocsp.
+//
+//	"Matches a local configuration of OCSP signing authority for the certificate in question"  RFC 6960 §4.2.2.2
+func TestConfiguredResponder(t *testing.T) {
+	root := issue(t, nil, "root", asCA)
+	responder := issue(t, nil, "responder", asResponder)
+	stranger := issue(t, nil, "stranger", asResponder)
+	late := issue(t, nil, "late", with(asResponder, func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Hour) }))
+	leaf := issue(t, root, "gw", with(dns("gw"), asksOCSP))
+	for _, c := range []struct {
+		name       string
+		configured []*holder
+		signer     *holder
+		change     func(*ocsp.Response)
+		text       string
+	}{
+		{"good, by a responder of ours", []*holder{stranger, responder}, responder, nil, ""},
+		{"good, by one whose certificate is not in the response", []*holder{responder}, responder, func(r *ocsp.Response) { r.Certificate = nil }, ""},
+		{"revoked, by a responder of ours", []*holder{responder}, responder, func(r *ocsp.Response) { r.Status, r.RevokedAt = ocsp.Revoked, now.Add(-time.Hour) }, "revoked at"},
+		{"by a stranger", []*holder{responder}, stranger, nil, "bad OCSP signature"},
+		{"by nobody of ours", nil, responder, nil, "bad OCSP signature"},
+		{"by one of ours that is out of date", []*holder{late}, late, nil, "is out of date"},
+	} {
+		trust := trusting(root)
+		for _, h := range c.configured {
+			trust.Responders = append(trust.Responders, h.cert)
+		}
+		trial, _ := run(trust, &Requirement{Revocation: RevocationStrict}, shown(leaf), id(t, "gw"), Evidence{}, func(f Fetch) ([]byte, error) {
+			return ocspOf(t, root, c.signer, leaf, nonceOf(t, f.Request), c.change), nil
+		})
+		_, err := trial.Verdict()
+		if (err == nil) != (c.text == "") || err != nil && !strings.Contains(err.Error(), c.text) {
+			t.Errorf("%s: %v, want a refusal with %q (accepted if that is empty)", c.name, err, c.text)
+		}
+	}
+}
+
 func TestRevocationOfCAs(t *testing.T) {
 	root := issue(t, nil, "root", asCA)
 	sub := issue(t, root, "sub", with(asCA, asksCRL))
@@ -412,6 +449,7 @@ func FuzzCertificates(f *testing.F) {
 	f.Add(ocspOf(f, root, root, leaf, make([]byte, 32), nil), uint8(EncodingOCSP))
 	f.Add(Link{URL: "http://h/"}.AppendTo(nil), uint8(EncodingHashURL))
 	trust := trusting(root)
+	trust.Responders = []*Certificate{issue(f, nil, "responder", asResponder).cert}
 	f.Fuzz(func(t *testing.T, data []byte, encoding uint8) {
 		for _, payloads := range [][]CertPayload{{{Encoding(encoding), data}}, {{EncodingX509, leaf.cert.X509.Raw}, {Encoding(encoding), data}}} {
 			p, err := ParsePresented(payloads)
@@ -428,6 +466,6 @@ func FuzzCertificates(f *testing.F) {
 		_, _, _ = parseBundle(data)
 		_, _ = ParseCertRequest(data)
 		_, _ = ParseHashAlgorithms(data)
-		checkOCSP(now, data, nil, leaf.cert, root.cert, sig.Constraints{})
+		trust.checkOCSP(now, data, nil, leaf.cert, root.cert, sig.Constraints{})
 	})
 }

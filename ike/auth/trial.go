@@ -441,11 +441,11 @@ func (t *Trial) inquire(now time.Time, cert, issuer *Certificate) *inquiry {
 	}
 	for _, a := range t.evidence.Answers {
 		if a.Subject == string(id) {
-			q.learn(checkOCSP(now, a.Response, nil, cert, issuer, t.req.Constraints))
+			q.learn(t.trust.checkOCSP(now, a.Response, nil, cert, issuer, t.req.Constraints))
 		}
 	}
 	for _, response := range t.shown.OCSP {
-		if f := checkOCSP(now, response, nil, cert, issuer, t.req.Constraints); f.Status != StatusUnknown {
+		if f := t.trust.checkOCSP(now, response, nil, cert, issuer, t.req.Constraints); f.Status != StatusUnknown {
 			q.learn(f)
 		}
 	}
@@ -505,7 +505,7 @@ func (t *Trial) ask(q *inquiry) {
 // read takes the answer of a source. What proves something is kept for others.
 func (t *Trial) read(now time.Time, q *inquiry, f Fetch, octets []byte) {
 	if f.Kind == FetchOCSP {
-		got := checkOCSP(now, octets, q.nonce, q.cert, q.issuer, t.req.Constraints)
+		got := t.trust.checkOCSP(now, octets, q.nonce, q.cert, q.issuer, t.req.Constraints)
 		if got.Status != StatusUnknown {
 			t.learned.Answers = append(t.learned.Answers, &Answer{Response: octets, Subject: f.Subject, until: got.NextUpdate})
 		}

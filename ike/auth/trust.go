@@ -22,7 +22,9 @@ type Authority struct {
 // Trust is all that certificates are judged by: the CAs of a configuration and other certificates that help to lead to them.
 // It is immutable; a reload makes another.
 type Trust struct {
-	Authorities   []Authority
+	Authorities []Authority
+	// Responders are OCSP signers that are believed about any certificate: strongSwan's directory x509ocsp.
+	Responders    []*Certificate
 	roots, others *x509.CertPool
 	known         map[*x509.Certificate]*Certificate
 }

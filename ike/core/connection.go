@@ -24,6 +24,9 @@ type Catalog struct {
 	Authorities []*Authority
 	// Credentials are what signatures are made and judged with; nil is none.
 	Credentials *Credentials
+	// Files are those that the configuration was read from: swanctl.conf, what it includes, and the certificates and keys that
+	// it names. What lies in the directories of credentials besides is not among them.
+	Files []string
 }
 
 // Connection finds a connection by name.
@@ -34,6 +37,16 @@ func (c *Catalog) Connection(name string) *Connection {
 		}
 	}
 	return nil
+}
+
+// Wipe overwrites the secrets and private keys of a configuration that nobody uses.
+func (c *Catalog) Wipe() {
+	for _, s := range c.Secrets {
+		s.Key.Wipe()
+	}
+	for _, k := range c.Proofs().Keys {
+		k.Wipe()
+	}
 }
 
 // Authority is one section of `authorities`: a CA that is trusted, and where revocation is asked for beside the places that its
@@ -51,6 +64,7 @@ type Authority struct {
 type Credentials struct {
 	Certificates []*auth.Certificate // ours, those of peers, and CAs that are not trusted by themselves
 	Authorities  []*auth.Certificate // CAs that are trusted; those of Catalog.Authorities are not among them
+	Responders   []*auth.Certificate // signers of OCSP responses that are believed about any certificate
 	CRLs         []*auth.CRL
 	PublicKeys   []*auth.PublicKey
 	Keys         []auth.PrivateKey

@@ -40,6 +40,10 @@ func (c TLSConfig) check(method Type, certificate, verifies bool) *Reason {
 		return reasonf(BadConfig, method, "fragments of %d octets; %d to %d are possible", c.FragmentSize, leastFragment, mostFragment)
 	case c.MinVersion != 0 && c.MinVersion < tls.VersionTLS12:
 		return reasonf(BadConfig, method, "TLS below 1.2 is not possible")
+	case c.MinVersion > tls.VersionTLS13 || c.MaxVersion > tls.VersionTLS13:
+		return reasonf(BadConfig, method, "TLS above 1.3 is not possible")
+	case c.MaxVersion != 0 && c.MaxVersion < max(c.MinVersion, tls.VersionTLS12):
+		return reasonf(BadConfig, method, "the highest version of TLS is below the lowest")
 	}
 	return nil
 }

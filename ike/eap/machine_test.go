@@ -388,7 +388,9 @@ func TestNoRandomness(t *testing.T) {
 func TestBadConfigurations(t *testing.T) {
 	pki := eaptest.NewPKI(t, eaptest.Now)
 	good := theTLS(pki, 0, 0, pki.Server)
-	blind, huge, old := good, good, good
+	blind, huge, old, late, none := good, good, good, good, good
+	late.MaxVersion = tls.VersionTLS13 + 1
+	none.MinVersion, none.MaxVersion = tls.VersionTLS13, tls.VersionTLS12
 	blind.Roots = nil
 	huge.FragmentSize = 1 << 20
 	old.MinVersion = tls.VersionTLS11
@@ -403,6 +405,8 @@ func TestBadConfigurations(t *testing.T) {
 		"TLS that trusts anybody": {Methods: []eap.PeerMethod{eap.PeerTLS{TLS: blind}}, Rand: rand.Reader},
 		"TLS in huge fragments":   {Methods: []eap.PeerMethod{eap.PeerTLS{TLS: huge}}, Rand: rand.Reader},
 		"TLS 1.1":                 {Methods: []eap.PeerMethod{eap.PeerTLS{TLS: old}}, Rand: rand.Reader},
+		"TLS 1.4":                 {Methods: []eap.PeerMethod{eap.PeerTLS{TLS: late}}, Rand: rand.Reader},
+		"no version of TLS":       {Methods: []eap.PeerMethod{eap.PeerTLS{TLS: none}}, Rand: rand.Reader},
 		"TTLS with nothing in it": {Methods: []eap.PeerMethod{eap.PeerTTLS{TLS: good}}, Rand: rand.Reader},
 		"TTLS with TLS in it":     {Methods: []eap.PeerMethod{eap.PeerTTLS{TLS: good, Methods: []eap.PeerMethod{eap.PeerTLS{TLS: good}}}}, Rand: rand.Reader},
 		"TTLS with bad GTC in it": {Methods: []eap.PeerMethod{eap.PeerTTLS{TLS: good, Methods: []eap.PeerMethod{eap.PeerGTC{}}}}, Rand: rand.Reader},

@@ -36,13 +36,19 @@ func newTunnel(method Type, config TLSConfig, random io.Reader) tunnel {
 func (t *tunnel) tlsConfig(usage x509.ExtKeyUsage) *tls.Config {
 	config := &tls.Config{
 		Certificates: t.config.Certificates, Rand: t.random,
-		MinVersion: tls.VersionTLS12, MaxVersion: t.config.MaxVersion,
+		MinVersion: tls.VersionTLS12,
+		// "implementations MUST limit the maximum TLS version they use to 1.3, unless later versions are explicitly enabled":
+		// keys and indications of a later one are not defined.  RFC 9190 §1
+		MaxVersion:         tls.VersionTLS13,
 		InsecureSkipVerify: true, // VerifyConnection does it
 		// Each conversation stands for itself: what was proved once is not taken for proved again.
 		SessionTicketsDisabled: true, DynamicRecordSizingDisabled: true,
 	}
 	if t.config.MinVersion != 0 {
 		config.MinVersion = t.config.MinVersion
+	}
+	if t.config.MaxVersion != 0 {
+		config.MaxVersion = t.config.MaxVersion
 	}
 	config.VerifyConnection = func(state tls.ConnectionState) error {
 		if usage == x509.ExtKeyUsageClientAuth && len(state.PeerCertificates) == 0 && config.ClientAuth == tls.NoClientCert {

@@ -1,6 +1,8 @@
 package fetch
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -152,4 +154,34 @@ func TestWhatIsKeptGoesOutOfDate(t *testing.T) {
 	if e := c.Evidence(now); len(e.CRLs) != 0 {
 		t.Error("something is kept after Forget")
 	}
+}
+
+// FuzzAnswer has a server say anything in HTTP: what is taken was answered with 200 and is not longer than it may be.
+func FuzzAnswer(f *testing.F) {
+	f.Add([]byte("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde"), uint8(0))
+	f.Add([]byte("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\nffffffffffffffff\r\n"), uint8(1))
+	f.Add([]byte("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999\r\n\r\nabcde"), uint8(2))
+	f.Add([]byte("HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\n\r\n"), uint8(0))
+	f.Add([]byte("HTTP/1.1 302 Found\r\nLocation: //h/x\r\n\r\n"), uint8(1))
+	f.Fuzz(func(t *testing.T, octets []byte, kind uint8) {
+		status, asked := 0, 0
+		client := &Client{Transport: server(func(r *http.Request) (*http.Response, error) {
+			if asked++; asked > maxRedirects+1 {
+				t.Fatalf("%d requests for one question", asked)
+			}
+			if r.URL.Scheme != "http" && r.URL.Scheme != "https" {
+				t.Fatalf("asked by %s", r.URL.Scheme)
+			}
+			response, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(octets)), r)
+			if err == nil {
+				status = response.StatusCode
+			}
+			return response, err
+		})}
+		question := auth.Fetch{Kind: []auth.FetchKind{auth.FetchCRL, auth.FetchOCSP, auth.FetchCertificate}[kind%3], URL: "http://h/x"}
+		got, err := client.Do(context.Background(), question)
+		if err == nil && (status != http.StatusOK || len(got) > question.Limit()) {
+			t.Errorf("%d octets are taken with the status %d", len(got), status)
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -325,4 +326,67 @@ func TestStoreThatFails(t *testing.T) {
 	if len(said) == 0 || !errors.Is(said[0], errFull) {
 		t.Errorf("the failure is told as %v", said)
 	}
+}
+
+func TestBadRecords(t *testing.T) {
+	good := `{"type":2,"id":"YWxpY2U=","seen":"2026-06-01T12:00:00Z"}`
+	if r, err := parseRecord("a", []byte{10, 0, 0, 1}, []byte(good)); err != nil || r.Peer.Data != "alice" {
+		t.Fatalf("a good record is read as %v (%v)", r, err)
+	}
+	for name, kv := range map[string][2]string{
+		"no address":              {"", good},
+		"an address of 5 octets":  {"\x0a\x00\x00\x01\x00", good},
+		"an address of 17 octets": {strings.Repeat("x", 17), good},
+		"nothing":                 {"\x0a\x00\x00\x01", ""},
+		"no JSON":                 {"\x0a\x00\x00\x01", "alice"},
+		"half a record":           {"\x0a\x00\x00\x01", good[:20]},
+		"a type beyond an octet":  {"\x0a\x00\x00\x01", `{"type":300}`},
+		"an identity in clear":    {"\x0a\x00\x00\x01", `{"type":2,"id":"alice!"}`},
+		"a time that is none":     {"\x0a\x00\x00\x01", `{"seen":"yesterday"}`},
+		"JSON without end":        {"\x0a\x00\x00\x01", strings.Repeat("[", 1<<15)},
+	} {
+		if r, err := parseRecord("a", []byte(kv[0]), []byte(kv[1])); err == nil || !strings.Contains(err.Error(), "cannot be read") {
+			t.Errorf("%s is read as %v (%v)", name, r, err)
+		}
+	}
+}
+
+// FuzzRecord reads stored leases; what is read is written and read again the same.
+func FuzzRecord(f *testing.F) {
+	f.Add([]byte{10, 0, 0, 1}, []byte(`{"type":2,"id":"YWxpY2U=","seen":"2026-06-01T12:00:00Z"}`))
+	f.Add(make([]byte, 16), []byte(`{}`))
+	f.Fuzz(func(t *testing.T, key, value []byte) {
+		r, err := parseRecord("a", key, value)
+		if err != nil {
+			return
+		}
+		again, err := json.Marshal(stored{Type: uint8(r.Peer.Type), Data: []byte(r.Peer.Data), Seen: r.Seen})
+		if err != nil {
+			return // a year that JSON does not have
+		}
+		if back, err := parseRecord("a", r.Addr.AsSlice(), again); err != nil || back.Peer != r.Peer || back.Addr != r.Addr || !back.Seen.Equal(r.Seen) {
+			t.Errorf("%v is written as %s and read as %v (%v)", r, again, back, err)
+		}
+		_ = r.Peer.String()
+	})
+}
+
+// FuzzParseRange has that a range contains its first and its last address and none beside them.
+func FuzzParseRange(f *testing.F) {
+	for _, s := range []string{"10.3.0.0/24", "10.3.0.10-10.3.0.99", "fd00::/64", "fd00::1 - fd00::ff", "0.0.0.0/0", "10.0.0.1/32", "::/0", "255.255.255.255-255.255.255.255"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		r, err := ParseRange(s)
+		if err != nil {
+			return
+		}
+		last := r.at(r.Size - 1)
+		if r.Size == 0 || !r.Contains(r.First) || !r.Contains(last) {
+			t.Fatalf("%q is %d addresses from %v, and does not contain both ends", s, r.Size, r.First)
+		}
+		if next := last.Next(); next.IsValid() && r.Contains(next) {
+			t.Errorf("%q has %d addresses from %v, and contains %v", s, r.Size, r.First, next)
+		}
+	})
 }

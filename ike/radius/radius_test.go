@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -149,6 +150,44 @@ func TestSilence(t *testing.T) {
 	for range 2 {
 		if again := <-server.requests; !bytes.Equal(first, again) {
 			t.Error("a retransmission differs from the request")
+		}
+	}
+}
+
+// flood is a socket on which packets come without end: so many until each deadline.
+type flood struct {
+	net.Conn
+	packet      []byte
+	each, heard int
+	reads       int
+}
+
+func (f *flood) Write(b []byte) (int, error) { f.heard = 0; return len(b), nil }
+
+func (f *flood) Read(b []byte) (int, error) {
+	if f.heard++; f.heard > f.each {
+		return 0, os.ErrDeadlineExceeded
+	}
+	f.reads++
+	return copy(b, f.packet), nil
+}
+
+func (f *flood) SetReadDeadline(time.Time) error { return nil }
+
+// TestFlood has a server, or whoever sends in its name, lie without end. Each lie is read once and costs the same, nothing of it is
+// kept, and after the last transmission's time it is over.
+func TestFlood(t *testing.T) {
+	request := accessRequest(t)
+	for _, lie := range lies {
+		f := &flood{packet: lie.make(request), each: 1000}
+		tr := transmission{conn: f, octets: request, server: Server{Secret: secret.Bytes(shared)}, needMAC: true}
+		var err error
+		cost := testing.AllocsPerRun(1, func() { _, err = tr.run(t.Context(), Config{Tries: 3, Timeout: time.Hour, Growth: 1}) })
+		if !errors.Is(err, ErrSilent) || f.reads != 2*3*f.each || tr.ignored != f.reads {
+			t.Errorf("%s without end: %v after %d packets, %d of which were ignored", lie.name, err, f.reads, tr.ignored)
+		}
+		if perLie := cost / float64(3*f.each); perLie > 60 {
+			t.Errorf("%s: %v allocations for each", lie.name, perLie)
 		}
 	}
 }

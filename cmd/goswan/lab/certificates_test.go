@@ -364,3 +364,73 @@ func TestLongAuthentication(t *testing.T) {
 		}
 	})
 }
+
+// TestRenewedCredentials has a gateway's certificate and key renewed and a client revoked while a tunnel is up: goswan sees that
+// in its files. The tunnel lives on, the revoked client gets none, and the next IKE SA has the new certificate.
+func TestRenewedCredentials(t *testing.T) {
+	eachPair(t, []Pair{{Goswan, Goswan}, {Goswan, StrongSwan}}, "certificates", Topology{}, func(t *testing.T, n *Net) {
+		gateway, client := n.Left, n.Right
+		if gateway.Daemon != Goswan {
+			t.Skip("lab: no goswan on the left, which would see that files change")
+		}
+		ca := issue(t, "ecdsa", "root", nil, nil)
+		signatures[0].configureWith(t, n, ca, nil)
+		gateway.WriteConfig(t, "remote.conf", "auth = pubkey\nid = *.example\n")
+		revoked := issue(t, "ecdsa", "revoked.example", ca, nil)
+		client.knows(t, "x509", "revoked.pem", revoked)
+		client.privateKeyAs(t, "revoked.pem", revoked.key)
+		client.WriteConfig(t, "more.conf", secondConnection)
+		for _, h := range n.hosts() {
+			h.LoadCredentials(t)
+		}
+		client.Initiate(t, "net")
+		n.WaitUp(t, "net")
+		before, from := gateway.SA(t).String(), len(gateway.Log(t))
+
+		gateway.WriteConfig(t, "x509crl/ca.crl", string(ca.revoke(t, revoked)))
+		gateway.own(t, issue(t, "ecdsa", "left.example", ca, func(c *x509.Certificate) { c.Subject.OrganizationalUnit = []string{"renewed"} }))
+		gateway.WaitLogFrom(t, from, `certificates renewed.*site`)
+		gateway.WaitLogFrom(t, from, `credentials reloaded.*"crls": 1`)
+		if after := gateway.SA(t).String(); after != before {
+			t.Errorf("the SAs were\n%s\nand after the reload they are\n%s", before, after)
+		}
+		n.LeftLAN.Ping(t, n.RightLAN.IPv4)
+
+		from = len(gateway.Log(t))
+		client.InitiateFails(t, "second")
+		gateway.WaitLogFrom(t, from, `AUTHENTICATION_FAILED: certificate .*CN=revoked\.example.*revoked at .*key compromise, says the CRL of`)
+		client.Terminate(t, "site")
+		n.WaitGone(t)
+		from = len(client.Log(t))
+		client.Initiate(t, "net")
+		n.WaitUp(t, "net")
+		client.WaitLogFrom(t, from, `received end entity cert "C=CH, O=goswan lab, OU=renewed, CN=left\.example"`)
+	})
+}
+
+// secondConnection is a connection of the right end for another user of it.
+const secondConnection = `connections {
+	second {
+		version = 2
+		local_addrs = 198.51.100.2
+		remote_addrs = 192.0.2.2
+		proposals = aes256gcm16-prfsha384-x25519
+		local {
+			auth = pubkey
+			id = revoked.example
+			certs = revoked.pem
+		}
+		remote {
+			auth = pubkey
+			id = left.example
+		}
+		children {
+			second {
+				local_ts = 10.2.0.0/24
+				remote_ts = 10.1.0.0/24
+				esp_proposals = aes256gcm16
+			}
+		}
+	}
+}
+`

@@ -149,11 +149,17 @@ func (h *Host) own(t testing.TB, id *identity) {
 
 func (h *Host) privateKey(t testing.TB, key crypto.Signer) {
 	t.Helper()
+	h.privateKeyAs(t, "own.pem", key)
+}
+
+// privateKeyAs puts a private key into the directory private.
+func (h *Host) privateKeyAs(t testing.TB, name string, key crypto.Signer) {
+	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.WriteConfig(t, "private/own.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	h.WriteConfig(t, "private/"+name, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
 }
 
 // knows puts a certificate into a directory.

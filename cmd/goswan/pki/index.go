@@ -48,6 +48,11 @@ func readIndex(file string) (*index, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
+	return parseIndex(file, octets)
+}
+
+// parseIndex reads the lines of an index; file is what messages call it.
+func parseIndex(file string, octets []byte) (*index, error) {
 	x := &index{}
 	scanner := bufio.NewScanner(bytes.NewReader(octets))
 	for line := 1; scanner.Scan(); line++ {

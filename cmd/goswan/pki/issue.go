@@ -120,6 +120,11 @@ func ReadRequest(file string) (*x509.CertificateRequest, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parseRequest(file, octets)
+}
+
+// parseRequest reads a request in PEM or DER; file is what messages call it.
+func parseRequest(file string, octets []byte) (*x509.CertificateRequest, error) {
 	if block, _ := pem.Decode(octets); block != nil {
 		if !strings.Contains(block.Type, "CERTIFICATE REQUEST") {
 			return nil, fmt.Errorf("%s: there is no certificate request in it, but %q", file, block.Type)

@@ -404,3 +404,65 @@ func FuzzSAN(f *testing.F) {
 		_ = FileName(s)
 	})
 }
+
+// TestBadIndexes and requests: each is an error that names the file.
+func TestBadIndexesAndRequests(t *testing.T) {
+	for name, text := range map[string]string{
+		"no JSON": "hello\n", "half a line": "{\"event\":\"crl\",\"number\":1}\n{\"ev", "an unknown event": "{\"event\":\"signed\"}\n",
+		"no event": "{}\n", "a number for a text": "{\"event\":\"issued\",\"serial\":7}\n", "a date that is none": "{\"event\":\"issued\",\"at\":\"yesterday\"}\n",
+		"a line without end": strings.Repeat("x", 1<<17), "JSON without end": strings.Repeat("[", 1<<15) + "\n",
+	} {
+		if _, err := parseIndex("f", []byte(text)); err == nil || len(err.Error()) > 200 {
+			t.Errorf("an index with %s gives %v", name, err)
+		}
+	}
+	bomb := []byte{}
+	for range 2000 {
+		bomb = append([]byte{0x30, 0x84, 0, 0, byte(len(bomb) >> 8), byte(len(bomb))}, bomb...)
+	}
+	for name, text := range map[string]string{
+		"nothing": "", "text": "hello", "a certificate": "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n",
+		"an empty request": "-----BEGIN CERTIFICATE REQUEST-----\nMAA=\n-----END CERTIFICATE REQUEST-----\n", "an ASN.1 bomb": string(bomb),
+	} {
+		if _, err := parseRequest("f", []byte(text)); err == nil || !strings.HasPrefix(err.Error(), "f: ") {
+			t.Errorf("a request that is %s gives %v, want an error that names the file", name, err)
+		}
+	}
+}
+
+// FuzzIndex reads an index, and what was read has no two entries of one serial number unless both were issued.
+func FuzzIndex(f *testing.F) {
+	f.Add([]byte("{\"event\":\"issued\",\"serial\":\"01\"}\n{\"event\":\"revoked\",\"serial\":\"1\",\"reason\":1}\n{\"event\":\"crl\",\"number\":7}\n"))
+	f.Add([]byte("{\"event\":\"revoked\",\"serial\":\"0a:3f\"}\n"))
+	f.Fuzz(func(t *testing.T, octets []byte) {
+		x, err := parseIndex("f", octets)
+		if err != nil {
+			return
+		}
+		for _, i := range x.issued {
+			if x.bySerial(i.Serial) == nil {
+				t.Errorf("the certificate %q is not found", i.Serial)
+			}
+		}
+	})
+}
+
+// FuzzRequest reads certificate requests: only one whose maker has the key is taken.
+func FuzzRequest(f *testing.F) {
+	key, err := GenerateKey(rand.Reader, "ecdsa256")
+	if err != nil {
+		f.Fatal(err)
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "a"}, DNSNames: []string{"a"}}, key)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(der)
+	f.Add(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
+	f.Fuzz(func(t *testing.T, octets []byte) {
+		csr, err := parseRequest("f", octets)
+		if err == nil && csr.CheckSignature() != nil {
+			t.Error("a request with a wrong signature is taken")
+		}
+	})
+}

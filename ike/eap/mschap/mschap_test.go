@@ -102,3 +102,17 @@ func TestSameAuthenticatorResponse(t *testing.T) {
 		}
 	}
 }
+
+// FuzzPassword has that any octets are a password, and that a response fits no other authenticator.
+func FuzzPassword(f *testing.F) {
+	f.Add([]byte("clientPass"), "S=407A5589115FD0D6209F510FE9C04566932CDA56")
+	f.Add([]byte{0xff, 0xed, 0xa0, 0x80}, "S=")
+	f.Fuzz(func(t *testing.T, password []byte, got string) {
+		hash := NTHash(password)
+		e := Exchange{Name: "user"}
+		want := e.AuthenticatorResponse(hash, e.NTResponse(hash))
+		if len(hash) != 16 || SameAuthenticatorResponse(got, want) && !strings.EqualFold(got, want) || !SameAuthenticatorResponse(want, want) {
+			t.Errorf("the password %x has a hash of %d octets, and %q is taken for %q", password, len(hash), got, want)
+		}
+	})
+}
