@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/goswan/goswan/cmd/goswan/lab/netns"
-	"github.com/goswan/goswan/ike/radius/radiustest"
 )
 
 // tools are what the lab runs, and the Debian packages they are in.
@@ -29,7 +28,7 @@ var tools = []struct{ program, pkg string }{
 	{netns.Swanctl, "strongswan-swanctl"},
 	{"/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so", "libcharon-extra-plugins"},
 	{"/usr/lib/ipsec/plugins/libstrongswan-eap-mschapv2.so", "libcharon-extauth-plugins"},
-	{radiustest.FreeRADIUSProgram, "freeradius"},
+	{"/usr/sbin/freeradius", "freeradius"},
 	{"/usr/lib/ipsec/plugins/libstrongswan-openssl.so", "libstrongswan-standard-plugins"},
 	{"/usr/lib/ipsec/plugins/libstrongswan-chapoly.so", "libstrongswan-extra-plugins"},
 }
