@@ -117,12 +117,12 @@ func (h *holder) credential(t testing.TB, known ...*auth.Certificate) *auth.Cred
 
 // pki is what both ends authenticate with: a root that both trust.
 type pki struct {
-	t           *testing.T
+	t           testing.TB
 	root        *holder
 	left, right *holder
 }
 
-func newPKI(t *testing.T) *pki {
+func newPKI(t testing.TB) *pki {
 	t.Helper()
 	root := issue(t, nil, "root", ecKey(), nil)
 	return &pki{t, root, issue(t, root, "left.example", ecKey(), nil), issue(t, root, "right.example", ecKey(), nil)}

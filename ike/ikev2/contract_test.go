@@ -13,6 +13,7 @@ import (
 	"github.com/goswan/goswan/crypto/secret"
 	"github.com/goswan/goswan/crypto/suite"
 	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/ike/eap"
 	"github.com/goswan/goswan/ike/sim"
 )
 
@@ -21,6 +22,9 @@ import (
 var notState = map[string]bool{
 	"Machine.now": true, "Machine.out": true, "Machine.env": true,
 	"answer.ladder": true, "answer.repeats": true, "ikeSA.lastOut": true,
+	// Passwords are the configuration's.
+	"PeerConfig.Methods": true, "Peer.method": true, "ServerConfig.Methods": true, "Server.method": true, "Server.untried": true,
+	"mschapPeer.config": true, "mschapServer.config": true,
 }
 
 // state prints all that a machine is, fields that nobody exports included.
@@ -125,7 +129,7 @@ func mutate(r *rand.Rand, d core.Datagram) core.Datagram {
 func TestUnauthenticatedChangesNothing(t *testing.T) {
 	for _, stop := range stages {
 		t.Run(stop.name, func(t *testing.T) {
-			tc := newTest(t, sim.Faults{})
+			tc := stop.test(t)
 			sent := tc.recorder()
 			stop.reach(tc)
 			r := rand.New(rand.NewPCG(1, 2))
@@ -169,7 +173,7 @@ func (tc *test) onlyLogs(n *sim.Node, m core.Machine) {
 func TestReplaysChangeNothing(t *testing.T) {
 	for _, stop := range stages[1:] {
 		t.Run(stop.name, func(t *testing.T) {
-			tc := newTest(t, sim.Faults{})
+			tc := stop.test(t)
 			arrived := map[*sim.Node][]core.Datagram{}
 			tc.left.Arrived = func(d core.Datagram) { arrived[tc.left] = append(arrived[tc.left], d) }
 			tc.right.Arrived = func(d core.Datagram) { arrived[tc.right] = append(arrived[tc.right], d) }
@@ -206,42 +210,64 @@ func difference(a, b string) string {
 	return fmt.Sprintf("…%s… became …%s…", a[from:min(len(a), i+60)], b[from:min(len(b), i+60)])
 }
 
-// stages are states that a pair of machines can be in.
-var stages = []struct {
+// stage is a state that a pair of machines can be in.
+type stage struct {
 	name  string
 	reach func(*test)
-}{
-	{"IKE_AUTH is under way", func(tc *test) {
+	eap   bool // the left proves itself by EAP-MSCHAPv2
+}
+
+// test makes a pair for the stage.
+func (s stage) test(t *testing.T) *test {
+	t.Helper()
+	if s.eap {
+		return newTest(t, sim.Faults{}, newPKI(t).byEAP(eap.TypeMSCHAPv2))
+	}
+	return newTest(t, sim.Faults{})
+}
+
+// after has the left initiate, and stops some time later; a message takes 10 ms.
+func after(d time.Duration) func(*test) {
+	return func(tc *test) {
 		tc.left.Initiate("site", "net", rightAddr)
-		tc.w.Run(25 * time.Millisecond) // IKE_SA_INIT took 20 ms
-	}},
-	{"established", func(tc *test) { tc.up() }},
-	{"a Child SA is being rekeyed by both", func(tc *test) {
+		tc.w.Run(d)
+	}
+}
+
+// stages are states that a pair of machines can be in.
+var stages = []stage{
+	{name: "IKE_AUTH is under way", reach: after(25 * time.Millisecond)},
+	{name: "established", reach: func(tc *test) { tc.up() }},
+	{name: "a Child SA is being rekeyed by both", reach: func(tc *test) {
 		tc.up()
 		for _, n := range []*sim.Node{tc.left, tc.right} {
 			n.Command(n.Lineage("site"), func(op uint64) core.Command { return core.Rekey{Op: op, Child: "net"} })
 		}
 		tc.w.Run(15 * time.Millisecond)
 	}},
-	{"the IKE SA is being rekeyed by both", func(tc *test) {
+	{name: "the IKE SA is being rekeyed by both", reach: func(tc *test) {
 		tc.up()
 		for _, n := range []*sim.Node{tc.left, tc.right} {
 			n.Command(n.Lineage("site"), func(op uint64) core.Command { return core.Rekey{Op: op, IKE: true} })
 		}
 		tc.w.Run(15 * time.Millisecond)
 	}},
-	{"the IKE SA was rekeyed", func(tc *test) {
+	{name: "the IKE SA was rekeyed", reach: func(tc *test) {
 		tc.up()
 		tc.left.Command(tc.left.Lineage("site"), func(op uint64) core.Command { return core.Rekey{Op: op, IKE: true} })
 		tc.w.Run(time.Second)
 	}},
+	{name: "EAP has begun", reach: after(45 * time.Millisecond), eap: true},
+	{name: "EAP is under way", reach: after(75 * time.Millisecond), eap: true},
+	{name: "EAP has succeeded", reach: after(95 * time.Millisecond), eap: true},
+	{name: "established by EAP", reach: func(tc *test) { tc.up() }, eap: true},
 }
 
 // TestSecretsAreWiped looks for every key of a lineage after its end.
 func TestSecretsAreWiped(t *testing.T) {
 	for _, stop := range stages {
 		t.Run(stop.name, func(t *testing.T) {
-			tc := newTest(t, sim.Faults{})
+			tc := stop.test(t)
 			stop.reach(tc)
 			keys := map[*sim.Node][]secret.Bytes{}
 			for _, n := range []*sim.Node{tc.left, tc.right} {

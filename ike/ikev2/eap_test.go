@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -563,4 +564,65 @@ func TestEAPLoss(t *testing.T) {
 			tc.same(1)
 		}
 	}
+}
+
+// FuzzEAP puts any octets in the place of one packet of EAP, as an authenticated peer may: whatever they are, there are Child SAs
+// at both ends or at none.
+func FuzzEAP(f *testing.F) {
+	f.Add(uint8(1), true, uint8(eap.TypeMSCHAPv2), []byte{1, 1, 0, 5, 1})
+	f.Add(uint8(2), false, uint8(eap.TypeTLS), []byte{2, 1, 0, 6, 3, 21})
+	f.Add(uint8(2), true, uint8(eap.TypeTTLS), []byte{3, 1, 0, 4})
+	f.Add(uint8(3), false, uint8(eap.TypePEAP), []byte{2, 9, 0, 10, 25, 0x80, 0xff, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, id uint8, response bool, method uint8, packet []byte) {
+		methods := []eap.Type{eap.TypeMSCHAPv2, eap.TypeTLS, eap.TypeTTLS, eap.TypePEAP, eap.TypeMD5, eap.TypeGTC}
+		tc := newTest(t, sim.Faults{}, fuzzPKI(t).byEAP(methods[int(method)%len(methods)]))
+		tc.meddle(func(msg *wire.Message) bool {
+			p := wire.First[*wire.EAP](msg)
+			if p == nil || msg.MessageID != uint32(id%8) || msg.IsResponse() != response {
+				return false
+			}
+			p.Packet = packet
+			return true
+		})
+		op := tc.left.Initiate("site", "net", rightAddr)
+		tc.w.Run(2 * time.Minute)
+		if reason := tc.done(tc.left, op); reason == nil {
+			tc.same(1)
+			return
+		}
+		tc.w.Run(2 * time.Minute)
+		tc.want("neither end has a Child SA", len(tc.left.Children())+len(tc.right.Children()) == 0)
+	})
+}
+
+var onePKI *pki
+
+// fuzzPKI is one PKI for all runs.
+func fuzzPKI(t testing.TB) *pki {
+	if onePKI == nil {
+		onePKI = newPKI(t)
+	}
+	return onePKI
+}
+
+// TestEAPIsGivenUp: a peer that goes silent in the midst of TLS costs nothing in the end, not even a goroutine.
+func TestEAPIsGivenUp(t *testing.T) {
+	p := newPKI(t)
+	before := runtime.NumGoroutine()
+	for range 20 {
+		tc := newTest(t, sim.Faults{}, p.byEAP(eap.TypeTLS))
+		tc.left.Initiate("site", "net", rightAddr)
+		tc.w.Run(75 * time.Millisecond)
+		tc.want("TLS is under way", runtime.NumGoroutine() > before)
+		tc.w.Faults.Drop = func(core.Datagram) bool { return true }
+		tc.w.Run(10 * time.Minute)
+		tc.want("nothing is left", len(tc.left.Lineages())+len(tc.right.Lineages()) == 0)
+	}
+	for range 10000 {
+		if runtime.NumGoroutine() <= before {
+			return
+		}
+		time.Sleep(time.Millisecond) // they end by themselves, which takes a moment
+	}
+	t.Errorf("there were %d goroutines, and there are %d", before, runtime.NumGoroutine())
 }
