@@ -21,6 +21,7 @@ func (sa *ikeSA) theirNonce() []byte {
 
 // establish makes an IKE SA of a proven peer the lineage's own.
 func (m *Machine) establish(sa *ikeSA, contact bool) {
+	m.takeReloaded()
 	sa.state = core.IKEEstablished
 	sa.reapAt = zero
 	sa.opened = nil

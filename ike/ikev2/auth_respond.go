@@ -118,7 +118,7 @@ func (m *Machine) consider(sa *ikeSA, a *applicant) {
 		if reason == nil {
 			return
 		}
-		a.conn, m.conn, a.rounds = nil, nil, rounds{}
+		a.conn, m.conn, a.rounds, a.only, a.body = nil, nil, rounds{}, false, nil
 		if a.refusal == nil {
 			a.refusal = reason
 		}

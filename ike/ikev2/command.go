@@ -24,12 +24,30 @@ func (m *Machine) command(c core.Command) {
 	case core.Move:
 		m.move(c)
 	case core.Reconfigure:
-		if m.conn != nil && c.Connection != nil {
-			m.conn = c.Connection
-		}
+		m.reconfigure(c.Connection)
 	case core.Answer:
 		m.answered(c)
 	}
+}
+
+// reconfigure takes a connection as newly loaded; while an IKE SA is being established, which its old rounds and proposals are
+// for, behind that.
+func (m *Machine) reconfigure(c *core.Connection) {
+	switch {
+	case m.conn == nil || c == nil:
+	case m.current != nil && !m.current.established():
+		m.reloaded = c
+	default:
+		m.conn = c
+	}
+}
+
+// takeReloaded is the end of the waiting.
+func (m *Machine) takeReloaded() {
+	if m.reloaded != nil && m.conn != nil && m.reloaded.Name == m.conn.Name {
+		m.conn = m.reloaded
+	}
+	m.reloaded = nil
 }
 
 // done ends an operation that needs no task.

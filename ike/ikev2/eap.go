@@ -266,10 +266,7 @@ func established(r *eap.Result) string {
 
 // mayRelyOnEAP tells why EAP alone cannot prove us to an applicant; nil if it can.
 func (sa *ikeSA) mayRelyOnEAP(a *applicant) *core.Reason {
-	switch {
-	case a.method() != core.AuthEAP:
-		return sa.unsupported(a.conn)
-	case !sa.opened.eapOnly:
+	if !sa.opened.eapOnly {
 		r := sa.reason(core.AuthenticationFailed, 1, "IKE_AUTH", a.req.msg.MessageID, "the peer wants another proof of who we are than EAP")
 		r.Conn = a.conn.Name
 		r.Fix = "let the peer rely on EAP (`remote { auth = eap-tls }` there), or write `local { auth = pubkey }`" + at(a.conn.Local[0].Source)

@@ -626,3 +626,27 @@ func TestEAPIsGivenUp(t *testing.T) {
 	}
 	t.Errorf("there were %d goroutines, and there are %d", before, runtime.NumGoroutine())
 }
+
+// TestReloadedInTheMidst changes the number of rounds while they are under way: those that have begun go to their end, and the new
+// configuration holds from then on.
+func TestReloadedInTheMidst(t *testing.T) {
+	p := newPKI(t)
+	tc := newTest(t, sim.Faults{}, p.byEAP(eap.TypeMSCHAPv2), func(l, r *core.Catalog) {
+		l.Connections[0].Local = append(l.Connections[0].Local, core.Auth{Method: core.AuthPubkey, Round: 1, ID: l.Connections[0].Local[0].ID})
+		r.Connections[0].Remote = append(r.Connections[0].Remote, core.Auth{Method: core.AuthPubkey, Round: 1, ID: l.Connections[0].Local[0].ID})
+	})
+	op := tc.left.Initiate("site", "net", rightAddr)
+	tc.w.Run(75 * time.Millisecond)
+	for _, n := range []*sim.Node{tc.left, tc.right} {
+		changed := *n.Catalog.Connections[0]
+		changed.Local, changed.Remote, changed.DPDDelay = changed.Local[:1], changed.Remote[:1], 7*time.Second
+		n.Command(n.Lineages()[0], func(uint64) core.Command { return core.Reconfigure{Connection: &changed} })
+	}
+	tc.w.Run(5 * time.Second)
+	if reason := tc.done(tc.left, op); reason != nil {
+		t.Fatalf("it does not come up: %v", reason)
+	}
+	tc.same(1)
+	tc.want("the new configuration holds", tc.left.IKESAs()[0].Config.DPDDelay == 7*time.Second && tc.right.IKESAs()[0].Config.DPDDelay == 7*time.Second)
+	tc.end()
+}

@@ -30,6 +30,7 @@ type attempt struct {
 // connect begins an IKE SA.
 func (m *Machine) connect() {
 	m.end = nil
+	m.takeReloaded()
 	m.attempt.number++
 	sa, err := m.newSA(true)
 	if err != nil {

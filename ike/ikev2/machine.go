@@ -21,10 +21,11 @@ const lingerTime = 12 * time.Second
 
 // Machine is one IKE SA lineage: an IKE SA, its successors by rekeying, and all their Child SAs. It is a core.Machine.
 type Machine struct {
-	env  core.Environment
-	conn *core.Connection // nil while a responder does not know it
-	now  time.Time        // of the input that is being handled
-	out  []core.Output
+	env      core.Environment
+	conn     *core.Connection // nil while a responder does not know it
+	reloaded *core.Connection // that takes over when the IKE SA is established, or begins anew; nil: none
+	now      time.Time        // of the input that is being handled
+	out      []core.Output
 
 	current *ikeSA   // takes new exchanges; nil before the first and after the last
 	old     []*ikeSA // rekeyed or redundant: only their Delete is awaited

@@ -269,8 +269,8 @@ func (sa *ikeSA) unsupported(conn *core.Connection) *core.Reason {
 				text = fmt.Sprintf("authentication by %q in round %d is not possible", a.Method, a.Round)
 			case i == 1 && a.Method == core.AuthEAP && len(side) > 1:
 				text = "a responder that proves itself by EAP can have no other round"
-			case i == 1 && a.Method == core.AuthEAP && !slices.ContainsFunc(ours, func(o core.Auth) bool { return o.Method == core.AuthEAP }):
-				text = "a responder can prove itself by EAP only to an initiator that uses EAP"
+			case i == 1 && a.Method == core.AuthEAP && ours[0].Method != core.AuthEAP:
+				text = "a responder can prove itself by EAP only to an initiator whose first round is EAP"
 			}
 			if text == "" {
 				continue
