@@ -134,6 +134,9 @@ func plutoEnvironment(up bool, ike core.IKEStatus, child core.ChildStatus, local
 	if subnets := ike.Assigned.Subnets; len(subnets) > 0 {
 		env = append(env, "PLUTO_PEER_SUBNETS="+strings.Trim(fmt.Sprint(subnets), "[]")) // strongSwan has no such variable
 	}
+	if ike.RemoteEAPID != "" {
+		env = append(env, "PLUTO_XAUTH_ID="+ike.Peer().String())
+	}
 	if child.Config.HostAccess {
 		env = append(env, "PLUTO_HOST_ACCESS=1")
 	}

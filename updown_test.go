@@ -44,13 +44,14 @@ func TestPlutoEnvironment(t *testing.T) {
 		Addresses: []netip.Addr{netip.MustParseAddr("10.3.0.1"), netip.MustParseAddr("fd03::1")}, DNS: []netip.Addr{netip.MustParseAddr("10.2.0.53")},
 		Subnets: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/32")},
 	}
+	ike.RemoteEAPID = "alice@example.org"
 	ike.RemoteVIPs = []netip.Addr{netip.MustParseAddr("10.4.0.1"), netip.MustParseAddr("10.4.0.2")}
 	env := plutoEnvironment(true, ike, child, child.LocalTS[0], child.RemoteTS[0], "ipsec0")
 	for _, want := range []string{
 		"PLUTO_VERSION=1.1", "PLUTO_VERB=up-client", "PLUTO_CONNECTION=net", "PLUTO_INTERFACE=ipsec0", "PLUTO_REQID=3", "PLUTO_PROTO=esp",
 		"PLUTO_UNIQUEID=7", "PLUTO_ME=192.0.2.1", "PLUTO_MY_ID=moon", "PLUTO_MY_CLIENT=10.1.0.0/16", "PLUTO_MY_PORT=0", "PLUTO_MY_PROTOCOL=0",
 		"PLUTO_PEER=198.51.100.1", "PLUTO_PEER_ID=sun", "PLUTO_PEER_CLIENT=10.2.0.0/16", "PLUTO_PEER_PORT=80", "PLUTO_PEER_PROTOCOL=6",
-		"PLUTO_UDP_ENC=4500", "PLUTO_HOST_ACCESS=1",
+		"PLUTO_UDP_ENC=4500", "PLUTO_HOST_ACCESS=1", "PLUTO_XAUTH_ID=alice@example.org",
 		"PLUTO_MY_SOURCEIP=10.3.0.1", "PLUTO_MY_SOURCEIP4_1=10.3.0.1", "PLUTO_MY_SOURCEIP6_1=fd03::1", "PLUTO_DNS4_1=10.2.0.53",
 		"PLUTO_PEER_SUBNETS=10.0.0.0/8 fd00::/32", "PLUTO_PEER_SOURCEIP=10.4.0.1", "PLUTO_PEER_SOURCEIP4_1=10.4.0.1", "PLUTO_PEER_SOURCEIP4_2=10.4.0.2",
 	} {
