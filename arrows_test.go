@@ -52,7 +52,7 @@ var arrows = []arrow{
 // the root package's Config, events and status are made of, and the benchmarks; for goswan pki what judges certificates, and
 // what is beneath that. The engines they reach through the root package alone.
 var commands = []string{".", "config", "vici", "bench", "cmd", "ike", "ike/core", "esp/encap", "tun", "tun/netstack", "tun/route", packet,
-	"config/creds", "ike/auth", "ike/fetch", "ike/radius", "crypto/secret", "crypto/sig"}
+	"config/creds", "config/settings", "ike/auth", "ike/eap", "ike/fetch", "ike/radius", "crypto/secret", "crypto/sig"}
 
 // TestArrows holds the import picture on every operating system that goswan is built for.
 func TestArrows(t *testing.T) {

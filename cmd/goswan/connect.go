@@ -1,0 +1,441 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/goswan/goswan"
+	"github.com/goswan/goswan/cmd/goswan/proxy"
+	"github.com/goswan/goswan/config"
+	"github.com/goswan/goswan/esp/encap"
+	"github.com/goswan/goswan/ike"
+	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/tun"
+	"github.com/goswan/goswan/tun/netstack"
+	"github.com/goswan/goswan/tun/route"
+)
+
+// connectOptions are the options of `goswan connect`.
+type connectOptions struct {
+	server                    string
+	user, passwordFile, eap   string
+	cert, key, passphraseFile string
+	eapTLS                    bool
+	pskFile                   string
+	myID, id                  string
+	cas, routes               []string
+	proxy                     string
+	expose                    bool
+	tun                       string
+	ike, esp                  string
+	verbose                   bool
+}
+
+func newConnect() *cobra.Command {
+	var o connectOptions
+	c := &cobra.Command{
+		Use:   "connect SERVER",
+		Short: "A tunnel to a gateway in one line, without a configuration file",
+		Long: `Connects this computer to the gateway SERVER by IKEv2 and stays connected until Ctrl-C: keys are renewed, and when the
+gateway is away it is called again. Nothing is read from swanctl.conf or strongswan.conf.
+
+Who you are is one of:
+  --user NAME        a name and a password, which is asked for (EAP: MSCHAPv2, TTLS or PEAP, as the gateway likes)
+  --cert FILE        a certificate with its private key (--key, or a .p12 file); with --eap-tls inside EAP
+  --psk-file FILE    a pre-shared key, which proves the gateway, too
+
+The gateway has to show a certificate with the name SERVER (or --id) of a CA in --ca, or of one that this system trusts.
+
+As root on Linux all traffic goes through the tunnel, or that for the networks in --route; addresses, routes and name servers
+are put on the host and taken back at the end. While the tunnel is down, traffic goes the way it went before.
+
+With --proxy no root is needed, and nothing on the host changes: programs use the tunnel by a SOCKS5 and HTTP proxy on that
+address. Names are resolved by the gateway's name servers, never by those of this host. Every user of this host can use it.`,
+		Example: `  sudo goswan connect vpn.example.org --user alice
+  goswan connect vpn.example.org --user alice --proxy 127.0.0.1:1080
+  curl --proxy socks5h://127.0.0.1:1080 http://intranet.example.org/
+
+  sudo goswan connect vpn.example.org --cert alice.p12 --route 10.1.0.0/16 --route fd00:1::/64
+  sudo goswan connect 192.0.2.1 --id vpn.example.org --cert alice.pem --key alice.key --ca company-ca.pem
+  sudo goswan connect 192.0.2.1 --psk-file office.psk --my-id alice@example.org --id vpn.example.org`,
+		Args: exactly(1, "the host name or address of one gateway"),
+		RunE: func(c *cobra.Command, args []string) error {
+			o.server = args[0]
+			return o.run(c)
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.user, "user", "", "authenticate as this user, with a password")
+	f.StringVar(&o.passwordFile, "password-file", "", "file with the password in its first line; else the terminal is asked")
+	f.StringVar(&o.eap, "eap", "", "EAP method for the password: mschapv2, ttls, peap or gtc (default: the gateway's choice)")
+	f.StringVar(&o.cert, "cert", "", "authenticate with this certificate: PEM or DER, or a PKCS#12 file (.p12, .pfx)")
+	f.StringVar(&o.key, "key", "", "private key of the certificate (default: in the file of --cert)")
+	f.StringVar(&o.passphraseFile, "passphrase-file", "", "file with the passphrase of an encrypted private key; else the terminal is asked")
+	f.BoolVar(&o.eapTLS, "eap-tls", false, "show the certificate inside EAP-TLS")
+	f.StringVar(&o.pskFile, "psk-file", "", "authenticate with the pre-shared key in the first line of this file; 0x and 0s as in swanctl.conf")
+	f.StringVar(&o.myID, "my-id", "", "identity to show to the gateway (default: user, subject of the certificate, or address)")
+	f.StringVar(&o.id, "id", "", "identity that the gateway has to prove (default SERVER)")
+	f.StringArrayVar(&o.cas, "ca", nil, "certificate of a CA that may vouch for the gateway; repeatable (default: those of this system)")
+	f.StringArrayVar(&o.routes, "route", nil, "network to reach through the tunnel, as 10.1.0.0/16; repeatable (default: everything)")
+	f.StringVar(&o.proxy, "proxy", "", "be a SOCKS5 and HTTP proxy on this address, as 127.0.0.1:1080, instead of changing the host; needs no root")
+	f.BoolVar(&o.expose, "expose", false, "let the proxy listen on an address that others reach: all of them can use the tunnel")
+	f.StringVar(&o.tun, "tun", "", "name of the TUN device (default ipsec0)")
+	f.StringVar(&o.ike, "ike", "", "IKE proposals, as aes256-sha256-modp2048 (default: all that are strong by today's measure)")
+	f.StringVar(&o.esp, "esp", "", "ESP proposals, as aes256-sha256 (default: likewise)")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "show every IKE message, and the log")
+	return c
+}
+
+// run connects and stays connected until the command's context ends.
+func (o *connectOptions) run(c *cobra.Command) error {
+	ctx := c.Context()
+	// The first Ctrl-C takes leave of the gateway, a second one does not wait for that.
+	defer context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt, syscall.SIGTERM) })()
+	if err := o.check(); err != nil {
+		return usageError{fmt.Errorf("connect: %w", err)}
+	}
+	w := c.ErrOrStderr()
+	warn := func(err error) { fmt.Fprintf(w, "warning: %v\n", err) }
+	catalog, err := o.catalog(unlock(c, o.passphraseFile, "Passphrase of the private key of "+o.cert), warn)
+	if err != nil {
+		return err
+	}
+	defer wipeSecrets(catalog)
+	e, err := o.open()
+	if err != nil {
+		return err
+	}
+	if o.user != "" {
+		if err := o.password(c, catalog); err != nil {
+			return errors.Join(err, e.Close())
+		}
+	}
+	e.Load(catalog)
+	return o.attend(ctx, c.OutOrStdout(), e)
+}
+
+func wipeSecrets(c *core.Catalog) {
+	for _, s := range c.Secrets {
+		s.Key.Wipe()
+	}
+}
+
+// password gets the user's password: from a file, or from the terminal.
+func (o *connectOptions) password(c *cobra.Command, catalog *core.Catalog) error {
+	s := &core.Secret{Name: "password", Kind: core.SecretEAP, Source: place("--password-file")}
+	var err error
+	if o.passwordFile != "" {
+		s.Key, err = confidential("--password-file", o.passwordFile)
+	} else {
+		s.Key, err = ask(c.Context(), c.ErrOrStderr(), "Password of "+o.user+" at "+o.server)
+	}
+	catalog.Secrets = append(catalog.Secrets, s)
+	return err
+}
+
+// log is the log on standard error: warnings, or with --verbose everything. What attend tells is not told twice.
+func (o *connectOptions) log() (*zap.Logger, error) {
+	if o.verbose {
+		return newLogger("console", "info")
+	}
+	log, err := newLogger("console", "warn")
+	if err != nil {
+		return nil, err
+	}
+	return log.WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core { return withoutFailures{c} })), nil
+}
+
+// withoutFailures leaves out of a log that a negotiation failed.
+type withoutFailures struct{ zapcore.Core }
+
+// With implements zapcore.Core.
+func (c withoutFailures) With(fields []zapcore.Field) zapcore.Core { return withoutFailures{c.Core.With(fields)} }
+
+// Check implements zapcore.Core.
+func (c withoutFailures) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if e.Message == "negotiation failed" {
+		return checked
+	}
+	return c.Core.Check(e, checked)
+}
+
+// open makes the endpoint: on a TUN device with the host's routes, or on a network stack of this process. Its UDP ports are any
+// free ones: it begins everything itself, and 500 and 4500 may be another daemon's, or not to be had without root.
+func (o *connectOptions) open() (*goswan.Endpoint, error) {
+	log, err := o.log()
+	if err != nil {
+		return nil, err
+	}
+	charon := config.DefaultCharon()
+	// Somebody waits: half a minute without an answer is none.
+	charon.Settings.RetransmitTimeout, charon.Settings.RetransmitBase, charon.Settings.RetransmitTries = 2*time.Second, 1.6, 4
+	c := goswan.Config{Settings: &charon.Settings, Limits: ike.Limits{InitiatorOnly: true}, Log: log}
+	if o.proxy != "" {
+		if c.Device, err = netstack.New(netstack.Config{}); err != nil {
+			return nil, err
+		}
+		return goswan.New(c)
+	}
+	c.TUN = tun.Config{Name: o.tun}
+	c.Sockets = encap.Config{Mark: route.DefaultMark}
+	c.Routes = &route.Config{Table: charon.RoutingTable, Priority: charon.RoutingTablePrio}
+	c.ResolvConf = charon.ResolvConf
+	e, err := goswan.New(c)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("this needs root; run it with sudo, or without root as a proxy: --proxy 127.0.0.1:1080\n(%w)", err)
+	}
+	return e, err
+}
+
+// attend runs the endpoint, brings the tunnel up and keeps it up until ctx ends, or something does that cannot be mended.
+func (o *connectOptions) attend(ctx context.Context, w io.Writer, e *goswan.Endpoint) error {
+	t := &keeper{Endpoint: e, w: w, server: o.server, everything: len(o.routes) == 0 && o.proxy == "", down: make(chan struct{}, 1)}
+	defer e.Subscribe(t.see)()
+	if o.verbose {
+		rungs := &ladder{w: w, here: "we", peer: o.server, detail: true}
+		defer e.Subscribe(rungs.see)()
+	}
+	var server *proxy.Server
+	var listener net.Listener
+	if o.proxy != "" {
+		var err error
+		if listener, err = net.Listen("tcp", o.proxy); err != nil {
+			return errors.Join(fmt.Errorf("--proxy %s: %w", o.proxy, err), e.Close())
+		}
+		server = proxy.New(proxy.Config{Dial: t.dial, Failed: o.proxyFailed(w)})
+		defer server.Close()
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	runCtx, stop := context.WithCancel(context.Background())
+	defer stop()
+	ended := make(chan error, 1)
+	go func() {
+		err := e.Run(runCtx)
+		cancel(err)
+		ended <- err
+	}()
+	err := t.connect(ctx)
+	if err == nil && server != nil {
+		fmt.Fprintf(w, "Proxy on %s (SOCKS5 and HTTP).\n", listener.Addr())
+		go func() { cancel(server.Serve(listener)) }()
+	}
+	if err == nil {
+		fmt.Fprintln(w, "Ctrl-C ends it.")
+		err = t.keep(ctx)
+	} else if listener != nil {
+		_ = listener.Close()
+	}
+	if context.Cause(ctx) == context.Canceled { //nolint:errorlint // the cause itself: somebody wanted the end
+		fmt.Fprintf(w, "Taking leave of %s.\n", o.server)
+	}
+	stop()
+	return errors.Join(err, <-ended)
+}
+
+// proxyFailed tells of what the proxy's clients could not have, with --verbose.
+func (o *connectOptions) proxyFailed(w io.Writer) func(error) {
+	if !o.verbose {
+		return nil
+	}
+	return func(err error) { fmt.Fprintf(w, "proxy: %v\n", err) }
+}
+
+// The pauses before the gateway is called again, each twice the one before.
+const (
+	firstPause = time.Second
+	lastPause  = time.Minute
+)
+
+// keeper keeps one Child SA up and says how it is.
+type keeper struct {
+	*goswan.Endpoint
+	w          io.Writer
+	server     string
+	everything bool          // all traffic of the host is to go through it
+	down       chan struct{} // capacity 1: a Child SA has ended
+
+	mu     sync.Mutex // guards what follows
+	silent bool       // it was said that there is no answer
+}
+
+// see watches for the end of the Child SA, and for a gateway that does not answer.
+func (t *keeper) see(ev goswan.Event) {
+	switch o := ev.What.(type) {
+	case core.ChildDown:
+		select {
+		case t.down <- struct{}{}:
+		default:
+		}
+	case core.Message:
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		again := o.Outbound && o.Retransmit > 0
+		if again && !t.silent {
+			fmt.Fprintf(t.w, "No answer from %s yet; trying again.\n", o.Remote)
+		}
+		t.silent = again || t.silent && o.Outbound
+	}
+}
+
+// connect brings the tunnel up.
+func (t *keeper) connect(ctx context.Context) error {
+	fmt.Fprintf(t.w, "Connecting to %s.\n", t.server)
+	err := t.Initiate(ctx, goswan.InitiateRequest{Child: connectChild})
+	if err != nil {
+		return told(err)
+	}
+	t.report()
+	return nil
+}
+
+// keep brings the tunnel up again whenever it is down, until ctx ends. A gateway that does not let us in any more is not asked
+// again: that could lock the user out.
+func (t *keeper) keep(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.down:
+		}
+		if _, _, up := t.status(); up {
+			continue
+		}
+		fmt.Fprintf(t.w, "The tunnel is down.\n")
+		for pause, said := firstPause, ""; ; pause = min(2*pause, lastPause) {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(pause):
+			}
+			err := t.connect(ctx)
+			if err == nil {
+				break
+			}
+			if reason, ok := errors.AsType[*core.Reason](err); ok && reason.Kind == core.AuthenticationFailed {
+				return err
+			}
+			if text := err.Error(); ctx.Err() == nil && text != said {
+				said = text
+				fmt.Fprintln(t.w, text)
+			}
+		}
+	}
+}
+
+// status is the IKE SA and the Child SA that is up.
+func (t *keeper) status() (sa core.IKEStatus, child core.ChildStatus, up bool) {
+	for _, sa := range t.IKESAs() {
+		for _, child := range sa.Children {
+			if child.State == core.ChildInstalled || child.State == core.ChildRekeying {
+				return sa, child, true
+			}
+		}
+	}
+	return sa, child, false
+}
+
+// report says what was negotiated.
+func (t *keeper) report() {
+	sa, child, up := t.status()
+	if !up {
+		return // it has ended already, and keep will say so
+	}
+	fmt.Fprintf(t.w, "Connected to %s as %q; the gateway is %q.\n", sa.Remote.Addr().Unmap(), sa.LocalID, sa.RemoteID)
+	line := func(what, value string) { fmt.Fprintf(t.w, "  %-13s %s\n", what, value) }
+	line("IKE", sa.Suite.String())
+	line("ESP", child.Suite.String())
+	line("addresses", orNone(list(sa.Assigned.Addresses)))
+	names := orNone(list(sa.Assigned.DNS))
+	if len(sa.Assigned.Domains) > 0 {
+		names += " for " + strings.Join(sa.Assigned.Domains, ", ")
+	}
+	line("name servers", names)
+	line("networks", list(child.RemoteTS))
+	if t.everything {
+		for _, family := range []string{"IPv4", "IPv6"} {
+			if !carries(child, family == "IPv4") {
+				line("not in it", family+": the gateway gave no address for it, and it goes the way it went before")
+			}
+		}
+	}
+}
+
+// carries tells whether a Child SA is for all of a family.
+func carries(child core.ChildStatus, ipv4 bool) bool {
+	for _, ts := range child.RemoteTS {
+		if p, ok := ts.Prefix(); ok && p.Bits() == 0 && p.Addr().Is4() == ipv4 {
+			return true
+		}
+	}
+	return false
+}
+
+func list[T fmt.Stringer](all []T) string {
+	texts := make([]string, len(all))
+	for i, one := range all {
+		texts[i] = one.String()
+	}
+	return strings.Join(texts, ", ")
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+// dial connects through the tunnel for the proxy.
+func (t *keeper) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := t.DialContext(ctx, network, address)
+	if errors.Is(err, netstack.ErrNoNameServer) {
+		host, _, _ := net.SplitHostPort(address)
+		return nil, fmt.Errorf("%s cannot be resolved: the gateway gave no name server, and that of this host is not asked; use an address", host)
+	}
+	if err != nil {
+		if _, _, up := t.status(); !up {
+			return nil, fmt.Errorf("the tunnel is down: %w", err)
+		}
+	}
+	return conn, err
+}
+
+// inOptions says in a reason with options what it says with the settings and directories of a configuration.
+var inOptions = strings.NewReplacer(
+	"put that CA's certificate into x509ca", "name that CA's certificate with --ca",
+	"put the root into x509ca", "name it with --ca",
+	"put its newest certificate into x509ca", "name its newest certificate with --ca",
+	"put it into x509ca, or name it in certs of the section remote", "name it with --ca if it is the gateway's own",
+	"set `id` of `remote` (--id)", "set --id",
+	", or remove `vips` from connection", "; it is for connection",
+	"compare `local_ts` and `remote_ts` of child \""+connectChild+"\" (--route)", "compare --route",
+)
+
+// told is a failure as somebody reads it who has given options and has no configuration.
+func told(err error) error {
+	reason, ok := errors.AsType[*core.Reason](err)
+	if !ok {
+		if errors.Is(err, context.Canceled) {
+			return errors.New("interrupted before the tunnel was up")
+		}
+		return err
+	}
+	mine := *reason
+	mine.Text, mine.Fix = inOptions.Replace(reason.Text), inOptions.Replace(reason.Fix)
+	return &mine
+}
