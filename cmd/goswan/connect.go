@@ -7,8 +7,11 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -41,6 +44,7 @@ type connectOptions struct {
 	proxy                     string
 	expose                    bool
 	tun                       string
+	port                      uint16
 	ike, esp                  string
 	verbose                   bool
 }
@@ -94,6 +98,7 @@ address. Names are resolved by the gateway's name servers, never by those of thi
 	f.StringArrayVar(&o.routes, "route", nil, "network to reach through the tunnel, as 10.1.0.0/16; repeatable (default: everything)")
 	f.StringVar(&o.proxy, "proxy", "", "be a SOCKS5 and HTTP proxy on this address, as 127.0.0.1:1080, instead of changing the host; needs no root")
 	f.BoolVar(&o.expose, "expose", false, "let the proxy listen on an address that others reach: all of them can use the tunnel")
+	f.Uint16Var(&o.port, "port", 0, "UDP port of the gateway (default 500, and 4500 behind it)")
 	f.StringVar(&o.tun, "tun", "", "name of the TUN device (default ipsec0)")
 	f.StringVar(&o.ike, "ike", "", "IKE proposals, as aes256-sha256-modp2048 (default: all that are strong by today's measure)")
 	f.StringVar(&o.esp, "esp", "", "ESP proposals, as aes256-sha256 (default: likewise)")
@@ -164,7 +169,9 @@ func (o *connectOptions) log() (*zap.Logger, error) {
 type withoutFailures struct{ zapcore.Core }
 
 // With implements zapcore.Core.
-func (c withoutFailures) With(fields []zapcore.Field) zapcore.Core { return withoutFailures{c.Core.With(fields)} }
+func (c withoutFailures) With(fields []zapcore.Field) zapcore.Core {
+	return withoutFailures{c.Core.With(fields)}
+}
 
 // Check implements zapcore.Core.
 func (c withoutFailures) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
@@ -217,31 +224,32 @@ func (o *connectOptions) attend(ctx context.Context, w io.Writer, e *goswan.Endp
 		if listener, err = net.Listen("tcp", o.proxy); err != nil {
 			return errors.Join(fmt.Errorf("--proxy %s: %w", o.proxy, err), e.Close())
 		}
+		defer listener.Close()
 		server = proxy.New(proxy.Config{Dial: t.dial, Failed: o.proxyFailed(w)})
 		defer server.Close()
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
 	runCtx, stop := context.WithCancel(context.Background())
 	defer stop()
+	upCtx, cancel := context.WithCancelCause(ctx)
 	ended := make(chan error, 1)
 	go func() {
-		err := e.Run(runCtx)
-		cancel(err)
-		ended <- err
+		ended <- e.Run(runCtx)
+		cancel(nil)
 	}()
-	err := t.connect(ctx)
+	err := t.connect(upCtx)
 	if err == nil && server != nil {
 		fmt.Fprintf(w, "Proxy on %s (SOCKS5 and HTTP).\n", listener.Addr())
 		go func() { cancel(server.Serve(listener)) }()
 	}
 	if err == nil {
 		fmt.Fprintln(w, "Ctrl-C ends it.")
-		err = t.keep(ctx)
-	} else if listener != nil {
-		_ = listener.Close()
+		err = t.keep(upCtx)
 	}
-	if context.Cause(ctx) == context.Canceled { //nolint:errorlint // the cause itself: somebody wanted the end
+	switch cause := context.Cause(upCtx); {
+	case ctx.Err() != nil:
 		fmt.Fprintf(w, "Taking leave of %s.\n", o.server)
+	case err == nil && !errors.Is(cause, context.Canceled):
+		err = cause // the proxy has ended
 	}
 	stop()
 	return errors.Join(err, <-ended)
@@ -357,8 +365,8 @@ func (t *keeper) report() {
 	}
 	fmt.Fprintf(t.w, "Connected to %s as %q; the gateway is %q.\n", sa.Remote.Addr().Unmap(), sa.LocalID, sa.RemoteID)
 	line := func(what, value string) { fmt.Fprintf(t.w, "  %-13s %s\n", what, value) }
-	line("IKE", sa.Suite.String())
-	line("ESP", child.Suite.String())
+	line("IKE", strings.TrimPrefix(sa.Suite.String(), "IKE:"))
+	line("ESP", strings.TrimPrefix(child.Suite.String(), "ESP:"))
 	line("addresses", orNone(list(sa.Assigned.Addresses)))
 	names := orNone(list(sa.Assigned.DNS))
 	if len(sa.Assigned.Domains) > 0 {
@@ -366,11 +374,17 @@ func (t *keeper) report() {
 	}
 	line("name servers", names)
 	line("networks", list(child.RemoteTS))
-	if t.everything {
-		for _, family := range []string{"IPv4", "IPv6"} {
-			if !carries(child, family == "IPv4") {
-				line("not in it", family+": the gateway gave no address for it, and it goes the way it went before")
-			}
+	if !t.everything {
+		return
+	}
+	for _, name := range []string{"IPv4", "IPv6"} {
+		ipv4 := name == "IPv4"
+		given := slices.ContainsFunc(sa.Assigned.Addresses, func(a netip.Addr) bool { return a.Is4() == ipv4 })
+		switch carried := carries(child, ipv4); {
+		case !carried:
+			line("not in it", name+", which goes the way it went before: the gateway does not take it")
+		case !given:
+			line("not in it", name+", which cannot be used meanwhile: the gateway gave no address for it")
 		}
 	}
 }
@@ -415,16 +429,22 @@ func (t *keeper) dial(ctx context.Context, network, address string) (net.Conn, e
 	return conn, err
 }
 
-// inOptions says in a reason with options what it says with the settings and directories of a configuration.
-var inOptions = strings.NewReplacer(
-	"put that CA's certificate into x509ca", "name that CA's certificate with --ca",
-	"put the root into x509ca", "name it with --ca",
-	"put its newest certificate into x509ca", "name its newest certificate with --ca",
-	"put it into x509ca, or name it in certs of the section remote", "name it with --ca if it is the gateway's own",
-	"set `id` of `remote` (--id)", "set --id",
-	", or remove `vips` from connection", "; it is for connection",
-	"compare `local_ts` and `remote_ts` of child \""+connectChild+"\" (--route)", "compare --route",
-)
+// inOptions are words of reasons about the settings and directories of a configuration, and what they are with options.
+var inOptions = []struct {
+	settings *regexp.Regexp
+	options  string
+}{
+	{regexp.MustCompile("put that CA's certificate into x509ca"), "name that CA's certificate with --ca"},
+	{regexp.MustCompile("put the root into x509ca"), "name it with --ca"},
+	{regexp.MustCompile("put its newest certificate into x509ca"), "name that with --ca"},
+	{regexp.MustCompile("put it into x509ca, or name it in certs of the section remote"), "name it with --ca if it is the gateway's own"},
+	{regexp.MustCompile(`write id = (\S+) there if that is the peer`), "write --id $1 if that is the gateway"},
+	{regexp.MustCompile("set `id` of `remote` \\(--id\\) to \"([^\"]*)\""), "write --id $1 if that is the gateway"},
+	{regexp.MustCompile("`(esp_)?proposals` of (connection|child) \"[^\"]*\" \\((--ike|--esp)\\)"), "$3"},
+	{regexp.MustCompile("; `goswan explain [^`]*` tells what the peer's would need"), ""},
+	{regexp.MustCompile(", or remove `vips` from connection \"[^\"]*\""), ""},
+	{regexp.MustCompile("`local_ts` and `remote_ts` of child [^;]* with"), "--route with"},
+}
 
 // told is a failure as somebody reads it who has given options and has no configuration.
 func told(err error) error {
@@ -436,6 +456,8 @@ func told(err error) error {
 		return err
 	}
 	mine := *reason
-	mine.Text, mine.Fix = inOptions.Replace(reason.Text), inOptions.Replace(reason.Fix)
+	for _, words := range inOptions {
+		mine.Text, mine.Fix = words.settings.ReplaceAllString(mine.Text, words.options), words.settings.ReplaceAllString(mine.Fix, words.options)
+	}
 	return &mine
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/goswan/goswan/config"
@@ -142,6 +143,9 @@ func (o *connectOptions) connection() (*core.Connection, error) {
 	set(s, "remote_addrs", o.server)
 	s.SetList("vips", []string{"0.0.0.0", "::"}, settings.Position{})
 	set(s, "dpd_delay", "30s")
+	if o.port != 0 {
+		set(s, "remote_port", strconv.Itoa(int(o.port)))
+	}
 	set(s, "proposals", o.ike)
 	child := s.Ensure("children", settings.Position{}).Ensure(connectChild, settings.Position{})
 	set(child, "esp_proposals", o.esp)

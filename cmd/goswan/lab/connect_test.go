@@ -95,7 +95,9 @@ func (n *Net) laptopFiles(t *testing.T, ca *identity) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	certificate := func(id *identity) []byte { return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: id.cert.Raw}) }
+	certificate := func(id *identity) []byte {
+		return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: id.cert.Raw})
+	}
 	for name, text := range map[string][]byte{
 		"psk": []byte("a secret of the lab\n"), "wrong-psk": []byte("another one\n"),
 		"left.pem": certificate(own), "left.key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),

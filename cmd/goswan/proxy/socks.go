@@ -33,7 +33,9 @@ func (s *Server) socks(c *client) {
 type unresolved struct{}
 
 // Resolve implements socks5.NameResolver.
-func (unresolved) Resolve(ctx context.Context, _ string) (context.Context, net.IP, error) { return ctx, nil, nil }
+func (unresolved) Resolve(ctx context.Context, _ string) (context.Context, net.IP, error) {
+	return ctx, nil, nil
+}
 
 // socksConnect is CONNECT. RFC 1928 §4, §6
 func (s *Server) socksConnect(ctx context.Context, c *client, r *socks5.Request) error {
