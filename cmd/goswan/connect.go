@@ -203,10 +203,15 @@ func (o *connectOptions) open() (*goswan.Endpoint, error) {
 	c.Routes = &route.Config{Table: charon.RoutingTable, Priority: charon.RoutingTablePrio}
 	c.ResolvConf = charon.ResolvConf
 	e, err := goswan.New(c)
-	if errors.Is(err, fs.ErrPermission) {
-		return nil, fmt.Errorf("this needs root; run it with sudo, or without root as a proxy: --proxy 127.0.0.1:1080\n(%w)", err)
+	return e, withoutRoot(err)
+}
+
+// withoutRoot says what to do about an error that comes of a lack of rights.
+func withoutRoot(err error) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
 	}
-	return e, err
+	return fmt.Errorf("this needs root; run it with sudo, or without root as a proxy: --proxy 127.0.0.1:1080\n(%w)", err)
 }
 
 // attend runs the endpoint, brings the tunnel up and keeps it up until ctx ends, or something does that cannot be mended.
