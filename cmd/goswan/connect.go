@@ -84,25 +84,25 @@ address. Names are resolved by the gateway's name servers, never by those of thi
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.user, "user", "", "authenticate as this user, with a password")
-	f.StringVar(&o.passwordFile, "password-file", "", "file with the password in its first line; else the terminal is asked")
-	f.StringVar(&o.eap, "eap", "", "EAP method for the password: mschapv2, ttls, peap or gtc (default: the gateway's choice)")
-	f.StringVar(&o.cert, "cert", "", "authenticate with this certificate: PEM or DER, or a PKCS#12 file (.p12, .pfx)")
-	f.StringVar(&o.key, "key", "", "private key of the certificate (default: in the file of --cert)")
-	f.StringVar(&o.passphraseFile, "passphrase-file", "", "file with the passphrase of an encrypted private key; else the terminal is asked")
+	f.StringVar(&o.user, "user", "", "authenticate as the user `NAME`, with a password")
+	f.StringVar(&o.passwordFile, "password-file", "", "`FILE` with the password in its first line; else the terminal is asked")
+	f.StringVar(&o.eap, "eap", "", "EAP `METHOD` for the password: mschapv2, ttls, peap or gtc (default: the gateway's choice)")
+	f.StringVar(&o.cert, "cert", "", "authenticate with the certificate in `FILE`: PEM or DER, or a PKCS#12 file (.p12, .pfx)")
+	f.StringVar(&o.key, "key", "", "`FILE` with the private key of the certificate (default: that of --cert)")
+	f.StringVar(&o.passphraseFile, "passphrase-file", "", "`FILE` with the passphrase of an encrypted private key; else the terminal is asked")
 	f.BoolVar(&o.eapTLS, "eap-tls", false, "show the certificate inside EAP-TLS")
-	f.StringVar(&o.pskFile, "psk-file", "", "authenticate with the pre-shared key in the first line of this file; 0x and 0s as in swanctl.conf")
-	f.StringVar(&o.myID, "my-id", "", "identity to show to the gateway (default: user, subject of the certificate, or address)")
-	f.StringVar(&o.id, "id", "", "identity that the gateway has to prove (default SERVER)")
-	f.StringArrayVar(&o.cas, "ca", nil, "certificate of a CA that may vouch for the gateway; repeatable (default: those of this system)")
-	f.StringArrayVar(&o.routes, "route", nil, "network to reach through the tunnel, as 10.1.0.0/16; repeatable (default: everything)")
-	f.StringVar(&o.proxy, "proxy", "", "be a SOCKS5 and HTTP proxy on this address, as 127.0.0.1:1080, instead of changing the host; needs no root")
+	f.StringVar(&o.pskFile, "psk-file", "", "authenticate with the pre-shared key in the first line of `FILE`; 0x and 0s as in swanctl.conf")
+	f.StringVar(&o.myID, "my-id", "", "`IDENTITY` to show to the gateway (default: user, subject of the certificate, or address)")
+	f.StringVar(&o.id, "id", "", "`IDENTITY` that the gateway has to prove (default SERVER)")
+	f.StringArrayVar(&o.cas, "ca", nil, "`FILE` with the certificate of a CA that may vouch for the gateway; repeatable (default: the CAs of this system)")
+	f.StringArrayVar(&o.routes, "route", nil, "`NETWORK` to reach through the tunnel, as 10.1.0.0/16; repeatable (default: everything)")
+	f.StringVar(&o.proxy, "proxy", "", "be a SOCKS5 and HTTP proxy on `ADDRESS:PORT`, as 127.0.0.1:1080, instead of changing the host; needs no root")
 	f.BoolVar(&o.expose, "expose", false, "let the proxy listen on an address that others reach: all of them can use the tunnel")
-	f.Uint16Var(&o.port, "port", 0, "UDP port of the gateway (default 500, and 4500 behind it)")
-	f.StringVar(&o.tun, "tun", "", "name of the TUN device (default ipsec0)")
-	f.StringVar(&o.ike, "ike", "", "IKE proposals, as aes256-sha256-modp2048 (default: all that are strong by today's measure)")
-	f.StringVar(&o.esp, "esp", "", "ESP proposals, as aes256-sha256 (default: likewise)")
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "show every IKE message, and the log")
+	f.Uint16Var(&o.port, "port", 0, "UDP `PORT` of the gateway (default 500, then 4500)")
+	f.StringVar(&o.tun, "tun", "", "`NAME` of the TUN device (default ipsec0)")
+	f.StringVar(&o.ike, "ike", "", "IKE `PROPOSALS`, as aes256-sha256-modp2048 (default: all that are strong by today's measure)")
+	f.StringVar(&o.esp, "esp", "", "ESP `PROPOSALS`, as aes256-sha256 (default: likewise)")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "show every IKE message with its payloads, and what the proxy could not reach")
 	return c
 }
 
@@ -153,11 +153,8 @@ func (o *connectOptions) password(c *cobra.Command, catalog *core.Catalog) error
 	return err
 }
 
-// log is the log on standard error: warnings, or with --verbose everything. What attend tells is not told twice.
-func (o *connectOptions) log() (*zap.Logger, error) {
-	if o.verbose {
-		return newLogger("console", "info")
-	}
+// connectLog is the log on standard error: what is amiss and is not told otherwise.
+func connectLog() (*zap.Logger, error) {
 	log, err := newLogger("console", "warn")
 	if err != nil {
 		return nil, err
@@ -184,7 +181,7 @@ func (c withoutFailures) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *
 // open makes the endpoint: on a TUN device with the host's routes, or on a network stack of this process. Its UDP ports are any
 // free ones: it begins everything itself, and 500 and 4500 may be another daemon's, or not to be had without root.
 func (o *connectOptions) open() (*goswan.Endpoint, error) {
-	log, err := o.log()
+	log, err := connectLog()
 	if err != nil {
 		return nil, err
 	}

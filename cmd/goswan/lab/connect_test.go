@@ -99,7 +99,7 @@ func (n *Net) laptopFiles(t *testing.T, ca *identity) {
 		return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: id.cert.Raw})
 	}
 	for name, text := range map[string][]byte{
-		"psk": []byte("a secret of the lab\n"), "wrong-psk": []byte("another one\n"),
+		"psk": []byte("a secret of the lab\n"), "password": []byte("a password of the lab\n"), "wrong-psk": []byte("another one\n"),
 		"left.pem": certificate(own), "left.key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
 		"ca.pem": certificate(ca), "other-ca.pem": certificate(issue(t, "ecdsa", "another root", nil, nil)),
 	} {
@@ -295,6 +295,7 @@ func TestConnectProxy(t *testing.T) {
 			t.Run(string(d)+"/"+l.name, func(t *testing.T) {
 				n := newGateway(t, d, l)
 				before := n.Left.state(t)
+				names := n.StartCapture(t, "names", "any", "port 53")
 				c := n.connect(t, nobody, append(l.options, "--proxy", proxyAddr)...)
 				c.waitPrinted(t, "Proxy on "+proxyAddr+" (SOCKS5 and HTTP).\n")
 				n.throughProxy(t)
@@ -302,6 +303,10 @@ func TestConnectProxy(t *testing.T) {
 				c.interrupt(t, n)
 				if after := n.Left.state(t); after != before {
 					t.Errorf("the host is not as it was. Before:\n%s\nafter:\n%s", before, after)
+				}
+				names.Stop(t)
+				if asked := names.Packets(t); asked[0] != "" {
+					t.Errorf("names were asked for beside the tunnel: %s", asked[0])
 				}
 			})
 		}
@@ -410,7 +415,7 @@ func TestConnectRefused(t *testing.T) {
 		{"another secret", laptops[0], []string{"--psk-file", "wrong-psk", "--my-id", "left.example", "--id", "right.example"},
 			[]string{"AUTHENTICATION_FAILED", "compare the identities (--my-id)", `"psk" (--psk-file)`}},
 		{"no proposal in common", laptops[0], []string{"--psk-file", "psk", "--my-id", "left.example", "--id", "right.example", "--ike", "camellia256-sha512-ecp224bp"},
-			[]string{"NO_PROPOSAL_CHOSEN", "(--ike)"}},
+			[]string{"NO_PROPOSAL_CHOSEN", "compare --ike with the peer's"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			n := newGateway(t, StrongSwan, test.laptop)
