@@ -42,6 +42,18 @@ var laptops = []laptop{
 		name: "certificate", local: "auth = pubkey\nid = right.example\ncerts = own.pem\n", remote: "auth = pubkey\nid = left.example\n",
 		options: []string{"--cert", "left.pem", "--key", "left.key", "--my-id", "left.example", "--id", "right.example", "--ca", "ca.pem"},
 	},
+	{
+		name: "user", local: "auth = pubkey\nid = right.example\ncerts = own.pem\n", remote: "auth = eap-mschapv2\neap_id = %any\n",
+		options: []string{"--user", "alice", "--password-file", "password", "--id", "right.example", "--ca", "ca.pem"},
+	},
+	{
+		name: "user inside TTLS", local: "auth = pubkey\nid = right.example\ncerts = own.pem\n", remote: "auth = eap-ttls\neap_id = %any\n",
+		options: []string{"--user", "alice", "--password-file", "password", "--id", "right.example", "--ca", "ca.pem"},
+	},
+	{
+		name: "EAP-TLS", local: "auth = pubkey\nid = right.example\ncerts = own.pem\n", remote: "auth = eap-tls\neap_id = %any\n",
+		options: []string{"--cert", "left.pem", "--key", "left.key", "--eap-tls", "--my-id", "left.example", "--id", "right.example", "--ca", "ca.pem"},
+	},
 }
 
 // nobody is an account without any right.
