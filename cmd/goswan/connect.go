@@ -39,7 +39,7 @@ type connectOptions struct {
 	cert, key, passphraseFile string
 	eapTLS                    bool
 	pskFile                   string
-	myID, id                  string
+	myID, id, aaaID           string
 	cas, routes               []string
 	proxy                     string
 	expose                    bool
@@ -94,6 +94,7 @@ address. Names are resolved by the gateway's name servers, never by those of thi
 	f.StringVar(&o.pskFile, "psk-file", "", "authenticate with the pre-shared key in the first line of `FILE`; 0x and 0s as in swanctl.conf")
 	f.StringVar(&o.myID, "my-id", "", "`IDENTITY` to show to the gateway (default: user, subject of the certificate, or address)")
 	f.StringVar(&o.id, "id", "", "`IDENTITY` that the gateway has to prove (default SERVER)")
+	f.StringVar(&o.aaaID, "aaa-id", "", "`IDENTITY` in the certificate that is shown inside EAP, if that is not the gateway's own")
 	f.StringArrayVar(&o.cas, "ca", nil, "`FILE` with the certificate of a CA that may vouch for the gateway; repeatable (default: the CAs of this system)")
 	f.StringArrayVar(&o.routes, "route", nil, "`NETWORK` to reach through the tunnel, as 10.1.0.0/16; repeatable (default: everything)")
 	f.StringVar(&o.proxy, "proxy", "", "be a SOCKS5 and HTTP proxy on `ADDRESS:PORT`, as 127.0.0.1:1080, instead of changing the host; needs no root")
@@ -442,6 +443,10 @@ var inOptions = []struct {
 	{regexp.MustCompile("put it into x509ca, or name it in certs of the section remote"), "name it with --ca if it is the gateway's own"},
 	{regexp.MustCompile(`write id = (\S+) there if that is the peer`), "write --id $1 if that is the gateway"},
 	{regexp.MustCompile("set `id` of `remote` \\(--id\\) to \"([^\"]*)\""), "write --id $1 if that is the gateway"},
+	{regexp.MustCompile(`compare the identities \((--[a-z-]+)\)`), "compare the identities ($1, --id)"},
+	{regexp.MustCompile("compare the name and the secret `eap…` of `secrets`, or the certificate, with what the peer has"), "check the name and the password, or the certificate"},
+	{regexp.MustCompile("set `auth` to a method that both sides have"), "write a method that the gateway has with --eap"},
+	{regexp.MustCompile("name the server's in `aaa_id`"), "name the server's with --aaa-id"},
 	{regexp.MustCompile("`(esp_)?proposals` of (connection|child) \"[^\"]*\" \\((--ike|--esp)\\)"), "$3"},
 	{regexp.MustCompile("; `goswan explain [^`]*` tells what the peer's would need"), ""},
 	{regexp.MustCompile(", or remove `vips` from connection \"[^\"]*\""), ""},

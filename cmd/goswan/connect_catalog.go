@@ -47,6 +47,7 @@ func (o *connectOptions) check() error {
 		{o.eap == "tls", "EAP-TLS authenticates with a certificate: write --cert FILE --eap-tls instead of --eap tls"},
 		{o.eap != "" && o.user == "", "--eap is how a password is shown: add --user NAME"},
 		{o.eap != "" && passwordMethods[o.eap] == 0, fmt.Sprintf("--eap %q: write %s, or leave it to the gateway", o.eap, strings.Join(slices.Sorted(maps.Keys(passwordMethods)), ", "))},
+		{o.aaaID != "" && o.user == "" && !o.eapTLS, "--aaa-id is about a certificate inside EAP: add --user NAME, or --cert FILE --eap-tls"},
 		{len(o.cas) > 0 && o.pskFile != "", "--ca is for a gateway with a certificate; with --psk-file the gateway proves itself with the same key: remove one of them"},
 		{o.expose && o.proxy == "", "--expose is about the proxy: add --proxy ADDRESS:PORT"},
 		{o.tun != "" && o.proxy != "", "--tun names a TUN device, and with --proxy there is none: remove one of them"},
@@ -129,6 +130,9 @@ func (o *connectOptions) catalog(unlock func() (secret.Bytes, error), warn func(
 		return nil, err
 	}
 	c.Credentials = creds.Join(*parts, nil)
+	if local.EAP.ServerID, err = option("--aaa-id", o.aaaID); err != nil {
+		return nil, err
+	}
 	if o.user != "" {
 		return c, o.asUser(local)
 	}
@@ -236,7 +240,7 @@ func (o *connectOptions) asUser(local *core.Auth) (err error) {
 		local.ID, local.IDSource = user, place("--user")
 	}
 	local.Method = core.AuthEAP
-	local.EAP = core.EAP{Method: passwordMethods[o.eap], ID: user, IDSet: true}
+	local.EAP.Method, local.EAP.ID, local.EAP.IDSet = passwordMethods[o.eap], user, true
 	return nil
 }
 
@@ -250,8 +254,7 @@ func (o *connectOptions) byCertificate(local *core.Auth, own *auth.Certificate) 
 	}
 	local.Certs = []*auth.Certificate{own}
 	if o.eapTLS {
-		local.Method = core.AuthEAP
-		local.EAP = core.EAP{Method: eap.TypeTLS}
+		local.Method, local.EAP.Method = core.AuthEAP, eap.TypeTLS
 	}
 	return nil
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/goswan/goswan/config"
 	"github.com/goswan/goswan/crypto/secret"
 	"github.com/goswan/goswan/esp/encap"
+	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
 	"github.com/goswan/goswan/ike/eap"
 	"github.com/goswan/goswan/tun/netstack"
@@ -63,6 +64,7 @@ func TestConnectOptions(t *testing.T) {
 		{"a --user x --eap tls", exitUsage, "write --cert FILE --eap-tls instead"},
 		{"a --user x --eap rot13", exitUsage, `--eap "rot13": write gtc, mschapv2, peap, ttls`},
 		{"a --cert x --eap peap", exitUsage, "--eap is how a password is shown: add --user NAME"},
+		{"a --cert x --aaa-id radius.example.org", exitUsage, "--aaa-id is about a certificate inside EAP"},
 		{"a --psk-file password --ca pki/ca.pem", exitUsage, "--ca is for a gateway with a certificate"},
 		{"a --user x --expose", exitUsage, "add --proxy ADDRESS:PORT"},
 		{"a --user x --tun x --proxy 127.0.0.1:1080", exitUsage, "--tun names a TUN device"},
@@ -142,6 +144,7 @@ func TestConnectCatalog(t *testing.T) {
 		{connectOptions{server: "2001:db8::1", user: "alice"}, core.AuthEAP, core.EAP{IDSet: true}, "alice", core.AuthPubkey, "2001:db8::1"},
 		{connectOptions{server: "vpn.example.org", user: "alice", eap: "peap", myID: "laptop"}, core.AuthEAP, core.EAP{IDSet: true, Method: eap.TypePEAP}, "laptop", core.AuthPubkey, "vpn.example.org"},
 		{connectOptions{server: "vpn.example.org", cert: "alice.p12"}, core.AuthPubkey, core.EAP{}, "CN=alice@example.org", core.AuthPubkey, "vpn.example.org"},
+		{connectOptions{server: "vpn.example.org", user: "alice", aaaID: "keyid:radius"}, core.AuthEAP, core.EAP{IDSet: true, ServerID: auth.Identity{Type: auth.IDKeyID, Data: "radius"}}, "alice", core.AuthPubkey, "vpn.example.org"},
 		{connectOptions{server: "vpn.example.org", cert: "alice.p12", eapTLS: true, myID: "alice@example.org"}, core.AuthEAP, core.EAP{Method: eap.TypeTLS}, "alice@example.org", core.AuthPubkey, "vpn.example.org"},
 	} {
 		if err := c.options.check(); err != nil {
@@ -236,9 +239,10 @@ func TestConnectReasons(t *testing.T) {
 		"write id = right.example there if that is the peer":                                          "write --id right.example if that is the gateway",
 		"set `id` of `remote` (--id) to \"b\", or the peer's own identity to \"a\"":                   "write --id b if that is the gateway, or the peer's own identity to \"a\"",
 		"compare `proposals` of connection \"a\" (--ike) with the peer's: it takes none of these, or has nothing for our address; `goswan explain a PROPOSAL` tells what the peer's would need": "compare --ike with the peer's: it takes none of these, or has nothing for our address",
-		"compare `esp_proposals` of child \"tunnel\" (--esp) with the peer's":                           "compare --esp with the peer's",
-		"give the peer an address pool for \"a\", or remove `vips` from connection \"vpn.example.org\"": "give the peer an address pool for \"a\"",
-		"compare `local_ts` and `remote_ts` of child \"tunnel\" (--route) with the peer's":              "compare --route with the peer's",
+		"compare `esp_proposals` of child \"tunnel\" (--esp) with the peer's":                                               "compare --esp with the peer's",
+		"give the peer an address pool for \"a\", or remove `vips` from connection \"vpn.example.org\"":                     "give the peer an address pool for \"a\"",
+		"compare `local_ts` and `remote_ts` of child \"tunnel\" (--route) with the peer's":                                  "compare --route with the peer's",
+		"compare the name and the secret `eap…` of `secrets`, or the certificate, with what the peer has; its log says why": "check the name and the password, or the certificate; its log says why",
 		"check that 192.0.2.1 is up": "check that 192.0.2.1 is up",
 	} {
 		reason := &core.Reason{Fix: fix}
@@ -269,8 +273,7 @@ const gatewayConfig = `connections {
       id = vpn.example.org
     }
     remote {
-      auth = %[1]s
-      id = alice@example.org
+      auth = %[2]s
     }
     children {
       net {
@@ -282,7 +285,7 @@ const gatewayConfig = `connections {
 pools {
   v4 {
     addrs = 10.99.3.0/24
-    %[2]s
+    %[3]s
   }
 }
 secrets {
@@ -290,11 +293,15 @@ secrets {
     id = alice@example.org
     secret = "a secret"
   }
+  eap-alice {
+    id = alice@example.org
+    secret = "a password"
+  }
 }
 `
 
 // newGateway starts a gateway with the certificates of makePKI.
-func newGateway(t *testing.T, auth, pool string) *gateway {
+func newGateway(t *testing.T, local, remote, pool string) *gateway {
 	t.Helper()
 	dir := filepath.Join("pki", "issued")
 	ca, err := os.ReadFile(filepath.Join("pki", "ca.pem"))
@@ -305,7 +312,7 @@ func newGateway(t *testing.T, auth, pool string) *gateway {
 		t.Fatal(err)
 	}
 	writeFile(t, filepath.Join(dir, "x509ca", "ca.pem"), string(ca), 0o644)
-	writeFile(t, filepath.Join(dir, "swanctl.conf"), fmt.Sprintf(gatewayConfig, auth, pool), 0o600)
+	writeFile(t, filepath.Join(dir, "swanctl.conf"), fmt.Sprintf(gatewayConfig, local, remote, pool), 0o600)
 	catalog, _, err := config.Load(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -457,18 +464,22 @@ func fetchVia(scheme, proxy, page string) (int, string, error) {
 // ends the tunnel once.
 func TestConnect(t *testing.T) {
 	for _, c := range []struct {
-		name, auth string
-		options    []string
+		name, local, remote string
+		options             []string
 	}{
-		{"psk", "psk", []string{"--psk-file", "psk"}},
-		{"certificate", "pubkey", []string{"--cert", "pki/issued/x509/alice@example.org.pem", "--key", "pki/issued/private/alice@example.org.key", "--ca", "pki/ca.pem"}},
-		{"PKCS#12", "pubkey", []string{"--cert", "alice.p12", "--passphrase-file", "phrase"}},
+		{"psk", "psk", "psk", []string{"--psk-file", "psk"}},
+		{"certificate", "pubkey", "pubkey", []string{"--cert", "pki/issued/x509/alice@example.org.pem", "--key", "pki/issued/private/alice@example.org.key", "--ca", "pki/ca.pem"}},
+		{"PKCS#12", "pubkey", "pubkey", []string{"--cert", "alice.p12", "--passphrase-file", "phrase"}},
+		{"a user", "pubkey", "eap-mschapv2", []string{"--user", "alice@example.org", "--password-file", "password", "--ca", "pki/ca.pem"}},
+		{"a user, a method", "pubkey", "eap-dynamic", []string{"--user", "alice@example.org", "--eap", "peap", "--password-file", "password", "--ca", "pki/ca.pem"}},
+		{"EAP-TLS", "pubkey", "eap-tls", []string{"--cert", "alice.p12", "--passphrase-file", "phrase", "--eap-tls"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
 			makePKI(t)
 			writeFile(t, "psk", "a secret\n", 0o600)
-			g := newGateway(t, c.auth, "dns = "+demoAddrs["bob"].String())
+			writeFile(t, "password", "a password\n", 0o600)
+			g := newGateway(t, c.local, c.remote, "dns = "+demoAddrs["bob"].String())
 			out, stop := connecting(t, g, c.options...)
 			const ready = `Proxy on (\S+) \(SOCKS5 and HTTP\)`
 			found := out.wait(ready, 1)
@@ -512,7 +523,7 @@ func TestConnectWithoutNameServer(t *testing.T) {
 	t.Chdir(t.TempDir())
 	makePKI(t)
 	writeFile(t, "psk", "a secret\n", 0o600)
-	g := newGateway(t, "psk", "")
+	g := newGateway(t, "psk", "psk", "")
 	out, _ := connecting(t, g, "--psk-file", "psk")
 	found := out.wait(`Proxy on (\S+) `, 1)
 	if found == nil {
@@ -533,21 +544,28 @@ func TestConnectFails(t *testing.T) {
 	makePKI(t)
 	writeFile(t, "psk", "another secret\n", 0o600)
 	writeFile(t, "password", "a password\n", 0o600)
+	if status, _, stderr := goswanRun(t, "pki", "ca", "--dir", "other", "--name", "Another"); status != exitDone {
+		t.Fatal(stderr)
+	}
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	g := newGateway(t, "psk", "")
+	g, users := newGateway(t, "psk", "psk", ""), newGateway(t, "pubkey", "eap-mschapv2", "")
 	for _, c := range []struct {
+		to   *gateway
 		args []string
 		want string
 	}{
-		{[]string{"--psk-file", "psk"}, `AUTHENTICATION_FAILED: the peer refused us as "alice@example.org"`},
-		{[]string{"--psk-file", "psk", "--ike", "aes256-sha512-modp8192"}, "NO_PROPOSAL_CHOSEN"},
-		{[]string{"--psk-file", "psk", "--proxy", taken.Addr().String()}, "address already in use"},
+		{users, []string{"--user", "alice@example.org", "--password-file", "psk", "--ca", "pki/ca.pem"}, "check the name and the password"},
+		{users, []string{"--user", "alice@example.org", "--password-file", "psk", "--ca", "other/ca.pem"}, "name that CA's certificate with --ca"},
+		{users, []string{"--user", "alice@example.org", "--password-file", "psk", "--ca", "pki/ca.pem", "--id", "other.example"}, "compare the identities (--my-id, --id)"},
+		{g, []string{"--psk-file", "psk"}, `AUTHENTICATION_FAILED: the peer refused us as "alice@example.org"`},
+		{g, []string{"--psk-file", "psk", "--ike", "aes256-sha512-modp8192"}, "NO_PROPOSAL_CHOSEN"},
+		{g, []string{"--psk-file", "psk", "--proxy", taken.Addr().String()}, "address already in use"},
 	} {
-		out, stop := connecting(t, g, c.args...)
+		out, stop := connecting(t, c.to, c.args...)
 		out.wait("$never", 1) // until it ends
 		if status := stop(); status != exitFailed || !strings.Contains(out.String(), c.want) {
 			t.Errorf("%s: it exits with %d, want 1 and %q:\n%s", strings.Join(c.args, " "), status, c.want, out)

@@ -425,7 +425,7 @@ func TestConnectRefused(t *testing.T) {
 		{"another CA", laptops[1], []string{"--cert", "left.pem", "--key", "left.key", "--ca", "other-ca.pem", "--my-id", "left.example", "--id", "right.example"},
 			[]string{"AUTHENTICATION_FAILED", "is not known here", "name that CA's certificate with --ca"}},
 		{"another secret", laptops[0], []string{"--psk-file", "wrong-psk", "--my-id", "left.example", "--id", "right.example"},
-			[]string{"AUTHENTICATION_FAILED", "compare the identities (--my-id)", `"psk" (--psk-file)`}},
+			[]string{"AUTHENTICATION_FAILED", "compare the identities (--my-id, --id)", `"psk" (--psk-file)`}},
 		{"no proposal in common", laptops[0], []string{"--psk-file", "psk", "--my-id", "left.example", "--id", "right.example", "--ike", "camellia256-sha512-ecp224bp"},
 			[]string{"NO_PROPOSAL_CHOSEN", "compare --ike with the peer's"}},
 	} {
