@@ -508,7 +508,7 @@ func TestConnect(t *testing.T) {
 			}
 			for _, want := range []string{
 				`Connected to 127.0.0.1 as "alice@example.org"; the gateway is "vpn.example.org".`, "addresses     10.99.3.1\n", "name servers  10.99.2.1\n",
-				"networks      10.99.2.0/24\n", "The tunnel is down.\n", "Taking leave of 127.0.0.1.\n",
+				"networks      10.99.2.0/24\n", "The tunnel is down: the peer deleted the IKE SA. Connecting again.\n", "Taking leave of 127.0.0.1.\n",
 			} {
 				if !strings.Contains(out.String(), want) {
 					t.Errorf("it does not print %q:\n%s", want, out)

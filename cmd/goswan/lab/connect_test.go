@@ -359,7 +359,7 @@ func (n *Net) throughProxy(t *testing.T) {
 func (n *Net) wantAfter(t *testing.T, c *connection) {
 	t.Helper()
 	n.Right.Terminate(t, "site")
-	c.waitPrinted(t, "The tunnel is down.\n")
+	c.waitPrinted(t, "The tunnel is down: the peer deleted the IKE SA. Connecting again.\n")
 	waitFor(t, "the tunnel is up again", func() (bool, string) {
 		printed := c.printed(t)
 		return strings.Count(printed, "Connected to "+RightOuter) == 2, printed
