@@ -518,6 +518,30 @@ func TestConnect(t *testing.T) {
 	}
 }
 
+// TestConnectNoMore does not call a gateway again that has refused who calls.
+func TestConnectNoMore(t *testing.T) {
+	t.Chdir(t.TempDir())
+	makePKI(t)
+	writeFile(t, "psk", "a secret\n", 0o600)
+	g := newGateway(t, "psk", "psk", "")
+	out, stop := connecting(t, g, "--psk-file", "psk")
+	if out.wait("Ctrl-C ends it", 1) == nil {
+		t.Fatalf("it has ended:\n%s", out)
+	}
+	catalog := *g.Catalog()
+	changed := *catalog.Secrets[0]
+	changed.Key = secret.Bytes("another secret")
+	catalog.Secrets = []*core.Secret{&changed}
+	g.Load(&catalog)
+	if _, err := g.Terminate(t.Context(), goswan.SelectSAs{IKE: "clients"}, false); err != nil {
+		t.Fatal(err)
+	}
+	out.wait("$never", 1) // until it ends
+	if status := stop(); status != exitFailed || strings.Count(out.String(), "AUTHENTICATION_FAILED") != 1 {
+		t.Errorf("it exits with %d, want 1 and the reason once:\n%s", status, out)
+	}
+}
+
 // TestConnectWithoutNameServer does not ask the host's resolver.
 func TestConnectWithoutNameServer(t *testing.T) {
 	t.Chdir(t.TempDir())

@@ -23,10 +23,7 @@ func (s *Server) openHTTP() {
 	quiet := log.New(io.Discard, "", 0) // what a client cannot have it is told itself
 	s.forward = &httputil.ReverseProxy{
 		Transport: transport, FlushInterval: -1, ErrorLog: quiet,
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.Out.Host = r.In.Host
-			r.Out.Header.Add("Via", via)
-		},
+		Rewrite:        func(r *httputil.ProxyRequest) { r.Out.Header.Add("Via", via) },
 		ModifyResponse: func(r *http.Response) error { r.Header.Add("Via", via); return nil },
 		ErrorHandler:   func(w http.ResponseWriter, _ *http.Request, err error) { refuse(w, err) },
 	}

@@ -208,12 +208,12 @@ func TestServerEndsFirst(t *testing.T) {
 	}
 }
 
-// TestSilence ends a connection on which nobody says anything, at both ends.
+// TestSilence ends a connection on which nobody says anything any more, at both ends.
 func TestSilence(t *testing.T) {
 	for _, protocol := range []string{"socks5", "http"} {
 		ended := make(chan struct{})
 		behind := &servers{serve: func(c net.Conn) { _, _ = io.ReadAll(c); close(ended) }}
-		_, r := through(t, start(t, Config{Dial: behind.dial, Idle: 20 * time.Millisecond}), protocol, "")
+		_, r := through(t, start(t, Config{Dial: behind.dial, Idle: 20 * time.Millisecond}), protocol, "hello")
 		if _, err := r.ReadByte(); err == nil {
 			t.Errorf("%s: something came from nowhere", protocol)
 		}
