@@ -53,7 +53,7 @@ var arrows = []arrow{
 // what is beneath that; for goswan export and import the types that a connection is made of. The engines they reach through
 // the root package alone.
 var commands = []string{".", "config", "vici", "bench", "cmd", "ike", "ike/core", "esp/encap", "tun", "tun/netstack", "tun/route", packet,
-	"config/creds", "ike/auth", "ike/eap", "ike/fetch", "ike/radius", "crypto/secret", "crypto/sig", "crypto/suite", "esp/spd"}
+	"config/creds", "config/settings", "ike/auth", "ike/eap", "ike/fetch", "ike/radius", "crypto/secret", "crypto/sig", "crypto/suite", "esp/spd"}
 
 // TestArrows holds the import picture on every operating system that goswan is built for.
 func TestArrows(t *testing.T) {

@@ -173,16 +173,6 @@ func (e *Endpoint) open(c Config) error {
 			return err
 		}
 	}
-	if e.transport = c.Transport; e.transport == nil {
-		sockets, err := encap.Listen(c.Sockets)
-		if err != nil {
-			return fmt.Errorf("goswan: %w", err)
-		}
-		e.transport = sockets
-		for _, warning := range sockets.Warnings() {
-			e.log.Warn(warning)
-		}
-	}
 	if e.device = c.Device; e.device == nil {
 		device, err := tun.Open(c.TUN)
 		if err != nil {
@@ -191,6 +181,16 @@ func (e *Endpoint) open(c Config) error {
 		e.device = device
 		if c.TUN.MTU == 0 {
 			e.mtu = ownMTU(device)
+		}
+	}
+	if e.transport = c.Transport; e.transport == nil {
+		sockets, err := encap.Listen(c.Sockets)
+		if err != nil {
+			return fmt.Errorf("goswan: %w", err)
+		}
+		e.transport = sockets
+		for _, warning := range sockets.Warnings() {
+			e.log.Warn(warning)
 		}
 	}
 	if c.Routes != nil {

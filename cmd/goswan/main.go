@@ -58,6 +58,7 @@ func newRoot() *cobra.Command {
 		Long: `goswan is a userspace IPsec endpoint: IKEv2 and ESP over a TUN device, without kernel IPsec.
 It reads strongSwan's swanctl.conf and speaks strongSwan's vici protocol, so swanctl controls it too.`,
 		Example: `  goswan demo                        two endpoints in one process, no root needed
+  goswan connect vpn.example.org --user alice --proxy 127.0.0.1:1080
   goswan check                       is /etc/swanctl/swanctl.conf right?
   goswan explain office              what does the connection "office" accept?
   sudo goswan run                    the daemon, in the foreground
@@ -68,7 +69,7 @@ It reads strongSwan's swanctl.conf and speaks strongSwan's vici protocol, so swa
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return wrongUse(c, err) })
 	root.RunE = func(c *cobra.Command, _ []string) error { return wrongUse(c, errors.New("a command is missing")) }
-	root.AddCommand(newRun(), newUp(), newDown(), newStatus(), newCheck(), newPKI(), newExport(), newImport(), newExplain(), newDemo(), newBench(), newVersion())
+	root.AddCommand(newRun(), newConnect(), newUp(), newDown(), newStatus(), newCheck(), newPKI(), newExport(), newImport(), newExplain(), newDemo(), newBench(), newVersion())
 	return root
 }
 

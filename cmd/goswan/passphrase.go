@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +26,7 @@ func unlock(c *cobra.Command, file, prompt string) func() (secret.Bytes, error) 
 		if file != "" {
 			return passphraseOf(file)
 		}
-		return ask(c.ErrOrStderr(), prompt)
+		return ask(c.Context(), c.ErrOrStderr(), prompt)
 	}
 }
 
@@ -38,14 +39,14 @@ func choose(c *cobra.Command, file, prompt string) (secret.Bytes, error) {
 		}
 		return phrase, err
 	}
-	first, err := ask(c.ErrOrStderr(), prompt)
+	first, err := ask(c.Context(), c.ErrOrStderr(), prompt)
 	if err != nil {
 		return nil, err
 	}
 	if len(first) < leastPassphrase {
 		return nil, fmt.Errorf("a passphrase has at least %d characters", leastPassphrase)
 	}
-	second, err := ask(c.ErrOrStderr(), "The same again")
+	second, err := ask(c.Context(), c.ErrOrStderr(), "The same again")
 	defer second.Wipe()
 	if err == nil && !first.Equal(second) {
 		err = errors.New("the two passphrases differ")
@@ -57,16 +58,30 @@ func choose(c *cobra.Command, file, prompt string) (secret.Bytes, error) {
 	return first, nil
 }
 
-// ask reads a passphrase from the terminal without showing it.
-func ask(w io.Writer, prompt string) (secret.Bytes, error) {
+// ask reads a passphrase from the terminal without showing it. Ctrl-C, which ends ctx, ends it.
+func ask(ctx context.Context, w io.Writer, prompt string) (secret.Bytes, error) {
 	fd := int(os.Stdin.Fd())
-	if !term.IsTerminal(fd) {
-		return nil, errors.New("a passphrase is needed, and there is no terminal to ask; the options …passphrase-file in --help name a file with it")
+	before, err := term.GetState(fd)
+	if err != nil {
+		return nil, errors.New("a passphrase is needed, and there is no terminal to ask; the options …passphrase-file and --password-file in --help name a file with it")
 	}
 	fmt.Fprintf(w, "%s: ", prompt)
 	defer fmt.Fprintln(w)
-	phrase, err := term.ReadPassword(fd)
-	return phrase, err
+	type answer struct {
+		phrase secret.Bytes
+		err    error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		phrase, err := term.ReadPassword(fd)
+		answered <- answer{phrase, err}
+	}()
+	select {
+	case a := <-answered:
+		return a.phrase, a.err
+	case <-ctx.Done():
+		return nil, errors.Join(errors.New("interrupted"), term.Restore(fd, before))
+	}
 }
 
 // passphraseOf is the first line of a file.

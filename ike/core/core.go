@@ -133,7 +133,8 @@ func DefaultSettings() Settings {
 	}
 }
 
-// Position is a place in a configuration file. The zero value is unknown.
+// Position is a place in a configuration file. The zero value is unknown. Without a Line it is something that has none, as an
+// option of a command is.
 type Position struct {
 	File string
 	Line int
@@ -141,8 +142,8 @@ type Position struct {
 
 // String is "file:line", or "" when unknown.
 func (p Position) String() string {
-	if p.File == "" {
-		return ""
+	if p.File == "" || p.Line == 0 {
+		return p.File
 	}
 	return fmt.Sprintf("%s:%d", p.File, p.Line)
 }

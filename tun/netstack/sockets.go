@@ -15,6 +15,9 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
 )
 
+// ErrNoNameServer is why a host name cannot be resolved while the device has no name server (Config.DNS, SetDNS).
+var ErrNoNameServer = errors.New("the device has no name server")
+
 // DialContext connects from the stack, as net.Dialer does from the host: network is "tcp", "tcp4", "tcp6", "udp", "udp4"
 // or "udp6", address is "host:port". A host name is resolved as by LookupHost and its addresses are tried in order.
 func (d *Device) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
@@ -108,7 +111,7 @@ func (d *Device) lookup(ctx context.Context, host string) ([]netip.Addr, error) 
 	}
 	servers := *d.dns.Load()
 	if len(servers) == 0 {
-		return nil, fmt.Errorf("netstack: %s cannot be resolved: the device has no name server", host)
+		return nil, fmt.Errorf("netstack: %s cannot be resolved: %w", host, ErrNoNameServer)
 	}
 	var errs []error
 	for _, server := range servers {

@@ -54,7 +54,8 @@ var programs struct {
 // prepare makes the directory of the programs and copies strongSwan's into it.
 func prepare() (err error) {
 	programs.dir = filepath.Join(os.TempDir(), fmt.Sprintf("%s%d-bin", netns.DirPrefix, os.Getpid()))
-	if err := os.Mkdir(programs.dir, 0o700); err != nil {
+	// Unprivileged users run the programs in it, too.
+	if err := os.Mkdir(programs.dir, 0o711); err != nil {
 		return fmt.Errorf("lab: %w", err)
 	}
 	programs.charon, programs.swanctl, err = netns.CopyStrongSwan(programs.dir)
