@@ -2,15 +2,18 @@ package goswan
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/goswan/goswan/crypto/secret"
 	"github.com/goswan/goswan/esp/encap"
 	"github.com/goswan/goswan/ike"
+	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
 	"github.com/goswan/goswan/ike/eap"
 	"github.com/goswan/goswan/ike/radius"
@@ -20,6 +23,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 	rad "layeh.com/radius"
 	"layeh.com/radius/rfc2865"
+	"layeh.com/radius/rfc2866"
 	"layeh.com/radius/rfc2869"
 )
 
@@ -183,4 +187,168 @@ func TestCloseAllOnTimeout(t *testing.T) {
 			want(t, "all IKE SAs end if that is wished", (sun.children() == "") == closes)
 		})
 	}
+}
+
+// eapTexts are moon, which logs in at its gateway sun with a name and a password, and sun, which asks RADIUS.
+func eapTexts() (moon, sun text) {
+	moon, sun = virtualTexts()
+	sun.conn = "pools = radius"
+	return moon, sun
+}
+
+// loggingIn has two ends log in by EAP-MSCHAPv2 instead of the pre-shared key.
+func loggingIn(password string) (moon, sun func(*Config)) {
+	moon = func(c *Config) {
+		c.Catalog.Connections[0].Local[0] = core.Auth{Method: core.AuthEAP, ID: c.Catalog.Connections[0].Local[0].ID, EAP: core.EAP{Method: eap.TypeMSCHAPv2, ID: auth.FromUser("alice"), IDSet: true}}
+		c.Catalog.Secrets = append(c.Catalog.Secrets, &core.Secret{Name: "eap-alice", Kind: core.SecretEAP, Owners: []auth.Identity{auth.FromUser("alice")}, Key: secret.Bytes(password)})
+	}
+	sun = func(c *Config) {
+		c.Catalog.Connections[0].Remote[0] = core.Auth{Method: core.AuthEAP, EAP: core.EAP{RADIUS: true, IDSet: true}}
+	}
+	return moon, sun
+}
+
+// login is moon logging in at sun, whose RADIUS server knows alice.
+type login struct {
+	moon, sun *end
+	server    *radiustest.EAPServer
+	accounts  *radiustest.Accounts
+	logs      *observer.ObservedLogs
+}
+
+// loggedIn has alice log in with a password.
+func loggedIn(t *testing.T, password string, how Accounting, grant ...*rad.AVP) (l login, err error) {
+	t.Helper()
+	var network radiustest.Network
+	authAt := netip.MustParseAddrPort("192.0.2.10:1812")
+	l.server = radiustest.NewEAPServer(t, eap.ServerMSCHAPv2{Name: "sun", Users: func(name string) (eap.Account, bool) {
+		return eap.Account{Password: secret.Bytes("correct horse")}, name == "alice"
+	}}, grant...)
+	l.accounts = radiustest.NewAccounts(t)
+	network.Serve(authAt, l.server.Handle)
+	network.Serve(acctAt, l.accounts.Handle)
+	server := serverAt(authAt)
+	server.AcctPort = acctAt.Port()
+	watched, logs := observer.New(zapcore.InfoLevel)
+	l.logs = logs
+	n := encap.NewNetwork()
+	m, s := eapTexts()
+	moonIn, sunIn := loggingIn(password)
+	l.moon = newEnd(t, n, m, moonIn).start()
+	l.sun = newEnd(t, n, s, sunIn, func(c *Config) {
+		c.RADIUS = RADIUS{Servers: []RADIUSServer{server}, Client: radius.Config{Dial: network.Dial, ClassGroups: true}, Accounting: how}
+		c.Log = zap.New(watched)
+	}).start()
+	err = l.moon.Initiate(t.Context(), InitiateRequest{Child: "net"})
+	synctest.Wait()
+	return l, err
+}
+
+var (
+	framed = radiustest.AVP(rfc2865.FramedIPAddress_Type, []byte{10, 3, 2, 1})
+	staff  = radiustest.AVP(rfc2865.Class_Type, []byte("staff"))
+)
+
+// TestLogin has a RADIUS server let a peer in, and be told of its session.
+func TestLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, err := loggedIn(t, "correct horse", Accounting{On: true, SendClass: true, RequiresVIP: true}, framed, staff)
+		want(t, "alice gets in", err == nil && l.moon.children() == "site/net" && l.sun.children() == "site/net")
+		sa := l.sun.IKESAs()[0]
+		want(t, "she is who she is, with the address and the groups of the server", sa.RemoteEAPID == "alice" &&
+			sa.RemoteVIPs[0].String() == "10.3.2.1" && slices.Equal(sa.RADIUS.Groups, []string{"staff"}))
+		want(t, "the log says so", l.logs.FilterMessage("RADIUS server accepted the peer").Len() == 1)
+		for range 3 {
+			want(t, "packets pass", reaches(t, l.moon, l.sun, "10.3.2.1", "10.2.0.1"))
+		}
+		_, err = l.moon.Rekey(t.Context(), SelectSAs{Child: "net"})
+		want(t, "the Child SA is rekeyed", err == nil)
+		_, err = l.moon.Rekey(t.Context(), SelectSAs{IKE: "site"})
+		want(t, "and the IKE SA", err == nil)
+		pass(time.Minute)
+		want(t, "packets pass again", reaches(t, l.moon, l.sun, "10.3.2.1", "10.2.0.1") && reaches(t, l.sun, l.moon, "10.2.0.1", "10.3.2.1"))
+		pass(time.Minute)
+		_, err = l.moon.Terminate(t.Context(), SelectSAs{IKE: "site"}, false)
+		synctest.Wait()
+		all := l.accounts.Take()
+		want(t, "a session is one, with its beginning and its end", err == nil && len(all) == 2 &&
+			rfc2866.AcctSessionID_GetString(all[0]) == rfc2866.AcctSessionID_GetString(all[1]))
+		stop := all[1]
+		want(t, "everything that it carried is counted", counted(stop) == "0.184/4 in, 0.46/1 out, 2m0s")
+		want(t, "its end tells who, where, why, and the class", rfc2865.UserName_GetString(stop) == "alice" && rfc2865.FramedIPAddress_Get(stop).String() == "10.3.2.1" &&
+			string(rfc2865.Class_Get(stop)) == "staff" && rfc2866.AcctTerminateCause_Get(stop) == rfc2866.AcctTerminateCause_Value_UserRequest)
+	})
+}
+
+func TestLoginRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, err := loggedIn(t, "wrong horse", Accounting{On: true})
+		var reason *core.Reason
+		want(t, "a wrong password is refused", errors.As(err, &reason) && reason.Kind == core.AuthenticationFailed)
+		want(t, "the log says by whom", l.logs.FilterMessage("RADIUS server refused the peer").Len() == 1)
+		want(t, "no session begins", len(l.accounts.Take()) == 0 && l.sun.children() == "")
+		for _, entry := range l.logs.All() {
+			if text := fmt.Sprint(entry.Message, entry.ContextMap()); strings.Contains(text, radiustest.Secret) || strings.Contains(text, "horse") {
+				t.Errorf("a secret is in the log: %s", text)
+			}
+		}
+	})
+}
+
+// TestEndsOfSessions are those that the server and we ourselves bring about.
+func TestEndsOfSessions(t *testing.T) {
+	minutes := func(n uint32) []byte { return rad.NewInteger(60 * n) }
+	for name, c := range map[string]struct {
+		grant []*rad.AVP
+		end   func(*testing.T, login)
+		cause rfc2866.AcctTerminateCause
+	}{
+		"Idle-Timeout": {[]*rad.AVP{framed, radiustest.AVP(rfc2865.IdleTimeout_Type, minutes(10))}, func(t *testing.T, l login) {
+			pass(5 * time.Minute)
+			want(t, "a packet passes", reaches(t, l.moon, l.sun, "10.3.2.1", "10.2.0.1"))
+			pass(9 * time.Minute)
+			want(t, "it keeps the session", l.sun.children() == "site/net")
+			pass(2 * time.Minute)
+			want(t, "silence ends it", l.sun.children() == "" && l.moon.children() == "")
+		}, rfc2866.AcctTerminateCause_Value_IdleTimeout},
+		"a shutdown": {[]*rad.AVP{framed}, func(t *testing.T, l login) {
+			if err := l.sun.stop(); err != nil {
+				t.Error(err)
+			}
+		}, rfc2866.AcctTerminateCause_Value_NASReboot},
+		"a command": {[]*rad.AVP{framed}, func(t *testing.T, l login) {
+			_, err := l.sun.Terminate(t.Context(), SelectSAs{IKE: "site"}, false)
+			want(t, "it ends", err == nil)
+		}, rfc2866.AcctTerminateCause_Value_AdminReset},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l, err := loggedIn(t, "correct horse", Accounting{On: true}, c.grant...)
+				want(t, "alice gets in", err == nil)
+				c.end(t, l)
+				synctest.Wait()
+				all := l.accounts.Take()
+				want(t, "the server is told of the end", len(all) == 2 && radiustest.Status(all[1]) == rfc2866.AcctStatusType_Value_Stop)
+				if got := rfc2866.AcctTerminateCause_Get(all[1]); got != c.cause {
+					t.Errorf("as %v, want %v", got, c.cause)
+				}
+			})
+		})
+	}
+}
+
+// TestReloadKeepsSessions has other servers take over from those that let alice in.
+func TestReloadKeepsSessions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, err := loggedIn(t, "correct horse", Accounting{On: true}, framed)
+		want(t, "alice gets in", err == nil && len(l.accounts.Take()) == 1)
+		var network radiustest.Network
+		other := radiustest.NewAccounts(t)
+		network.Serve(acctAt, other.Handle)
+		l.sun.LoadRADIUS(RADIUS{Servers: []RADIUSServer{serverAt(acctAt)}, Client: radius.Config{Dial: network.Dial}, Accounting: Accounting{On: true}})
+		want(t, "packets go on", reaches(t, l.moon, l.sun, "10.3.2.1", "10.2.0.1"))
+		_, err = l.moon.Terminate(t.Context(), SelectSAs{IKE: "site"}, false)
+		synctest.Wait()
+		want(t, "the new server is told of the end", err == nil && len(other.Take()) == 1 && len(l.accounts.Take()) == 0)
+	})
 }

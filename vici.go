@@ -136,7 +136,7 @@ func (d *viciDaemon) Version() vici.Version {
 }
 
 func (d *viciDaemon) Stats() vici.Stats {
-	plugins := []string{"ikev2", "esp", "udp-encap", "psk", "pubkey", "x509", "revocation", "swanctl", "vici", "updown"}
+	plugins := []string{"ikev2", "esp", "udp-encap", "psk", "pubkey", "x509", "revocation", "eap-radius", "swanctl", "vici", "updown"}
 	return vici.Stats{Since: d.e.startTime(), Scheduled: d.e.ike.Timers(), Plugins: plugins, Drops: d.e.engine.Drops()}
 }
 

@@ -23,7 +23,7 @@ type RADIUS struct {
 	AccountingInterval time.Duration // interim updates where the server does not say how often; 0: none
 	RequiresVIP        bool          // sessions without a virtual address are not told of (accounting_requires_vip)
 	SendClass          bool          // Class goes into the records (accounting_send_class)
-	CloseOnTimeout     bool          // an interim update without an answer ends the IKE SA (accounting_close_on_timeout)
+	CloseOnTimeout     bool          // a beginning or an interim update without an answer ends the IKE SA (accounting_close_on_timeout)
 	CloseAllOnTimeout  bool          // servers that do not answer end all IKE SAs (close_all_on_timeout)
 
 	ClassGroup bool // Class is a group of the peer (class_group)

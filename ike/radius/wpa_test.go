@@ -4,7 +4,6 @@ package radius
 
 import (
 	"bytes"
-	"crypto/rand"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -14,14 +13,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"layeh.com/radius"
-	"layeh.com/radius/rfc2865"
-	"layeh.com/radius/rfc2869"
-	"layeh.com/radius/vendors/microsoft"
 
 	"github.com/goswan/goswan/crypto/secret"
 	"github.com/goswan/goswan/ike/eap"
@@ -30,29 +23,10 @@ import (
 	"github.com/goswan/goswan/tun/tuntest/testns"
 )
 
-// authenticationServer is our EAP server behind just enough of a RADIUS server for eapol_test, one conversation at a time.
+// authenticationServer is our EAP server behind just enough of a RADIUS server for eapol_test.
 type authenticationServer struct {
-	at     netip.AddrPort
-	ended  chan *eap.Result
-	server *eap.Server
-
-	mu     sync.Mutex // guards method
-	method eap.ServerMethod
-}
-
-// offer says what the next conversations are about.
-func (s *authenticationServer) offer(method eap.ServerMethod) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.method = method
-}
-
-// begin begins a conversation with somebody.
-func (s *authenticationServer) begin(identity string) (err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.server, err = eap.NewServer(eap.ServerConfig{Identity: identity, Methods: []eap.ServerMethod{s.method}, Rand: rand.Reader})
-	return err
+	*radiustest.EAPServer
+	at netip.AddrPort
 }
 
 func newAuthenticationServer(t *testing.T, ns *testns.Namespace) *authenticationServer {
@@ -62,70 +36,13 @@ func newAuthenticationServer(t *testing.T, ns *testns.Namespace) *authentication
 		conn, err = net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 		return err
 	})
-	s := &authenticationServer{at: localAddr(conn), ended: make(chan *eap.Result, 1)}
+	s := &authenticationServer{EAPServer: radiustest.NewEAPServer(t, nil), at: localAddr(conn)}
 	radiustest.Receive(t, conn, func(from netip.AddrPort, request []byte) {
-		if answer := s.answer(request); answer != nil {
+		for _, answer := range s.Handle(request) {
 			_, _ = conn.WriteToUDPAddrPort(answer, from)
 		}
 	})
 	return s
-}
-
-// answer lets the EAP server take the peer's packet; the first is its identity, which begins a conversation.
-func (s *authenticationServer) answer(octets []byte) []byte {
-	request, err := radius.Parse(octets, []byte(shared))
-	if err != nil {
-		return nil
-	}
-	var packet []byte
-	for _, a := range request.Attributes {
-		if a.Type == rfc2869.EAPMessage_Type {
-			packet = append(packet, a.Attribute...)
-		}
-	}
-	var step eap.Step
-	if request.Get(rfc2865.State_Type) == nil {
-		identity, err := eap.Parse(packet)
-		if err != nil {
-			return nil
-		}
-		if err := s.begin(string(identity.Data)); err != nil {
-			s.ended <- &eap.Result{Err: &eap.Reason{Kind: eap.BadConfig, Text: err.Error()}}
-			return nil
-		}
-		step = s.server.Start()
-	} else {
-		step = s.server.Receive(time.Now(), packet)
-	}
-	return s.respond(octets, request, step)
-}
-
-func (s *authenticationServer) respond(octets []byte, request *radius.Packet, step eap.Step) []byte {
-	attributes := radius.Attributes{}
-	for rest := step.Send; len(rest) > 0; {
-		n := min(len(rest), maxAttribute)
-		attributes = append(attributes, avp(rfc2869.EAPMessage_Type, rest[:n]))
-		rest = rest[n:]
-	}
-	code := radius.CodeAccessChallenge
-	switch {
-	case step.Done == nil:
-		attributes = append(attributes, avp(rfc2865.State_Type, []byte("1")))
-	case step.Done.Err != nil:
-		code = radius.CodeAccessReject
-	default:
-		code = radius.CodeAccessAccept
-		if msk := step.Done.MSK; msk != nil {
-			keys := request.Response(code)
-			_ = microsoft.MSMPPERecvKey_Add(keys, msk[:32])
-			_ = microsoft.MSMPPESendKey_Add(keys, msk[32:])
-			attributes = append(attributes, keys.Attributes...)
-		}
-	}
-	if step.Done != nil {
-		s.ended <- step.Done
-	}
-	return sign(octets, code, true, attributes...)
 }
 
 // eapol runs eapol_test, the supplicant of wpa_supplicant behind a RADIUS client, against an EAP server of ours.
@@ -146,7 +63,7 @@ func eapol(t *testing.T, ns *testns.Namespace, s *authenticationServer, dir, con
 	ns.Do(t, cmd.Start)
 	err := cmd.Wait()
 	select {
-	case result := <-s.ended:
+	case result := <-s.Ended:
 		return result, out.String(), err
 	default:
 		return nil, out.String(), err
@@ -199,7 +116,7 @@ func TestForeignPeer(t *testing.T) {
 			// What stands behind a # belongs into phase1, beside the version of TLS.
 			conf, phase1, _ := strings.Cut(tc.conf, "#")
 			conf += fmt.Sprintf("phase1=\"tls_disable_tlsv1_3=1 %s\"\n", strings.TrimSpace(phase1))
-			s.offer(tc.method)
+			s.Offer(tc.method)
 			result, out, err := eapol(t, ns, s, dir, conf, tc.keys)
 			if err != nil || result == nil || result.Err != nil || !strings.HasSuffix(strings.TrimSpace(out), "SUCCESS") {
 				t.Fatalf("our server ended with %v, eapol_test with %v:\n%s", failure(result), err, tail(out))
@@ -228,7 +145,7 @@ func TestForeignPeer(t *testing.T) {
 		for _, allowed := range []bool{false, true} {
 			config := serverTLS
 			config.WithoutEMS = allowed
-			s.offer(eap.ServerTLS{TLS: config})
+			s.Offer(eap.ServerTLS{TLS: config})
 			result, out, err := eapol(t, ns, s, dir, conf, true, env)
 			switch {
 			case !allowed && (result == nil || result.Err == nil || !strings.Contains(result.Err.Error(), "extended master secret")):

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 
@@ -151,12 +152,12 @@ func Sign(request []byte, code radius.Code, mac bool, attributes ...*radius.AVP)
 
 // Accept is an honest Access-Accept with EAP's Success.
 func Accept(request []byte, attributes ...*radius.AVP) []byte {
-	return Sign(request, radius.CodeAccessAccept, true, append(attributes, EAPMessage(eap.Packet{Code: eap.CodeSuccess}))...)
+	return Sign(request, radius.CodeAccessAccept, true, append(slices.Clone(attributes), EAPMessage(eap.Packet{Code: eap.CodeSuccess}))...)
 }
 
 // Reject is an honest Access-Reject with EAP's Failure.
 func Reject(request []byte, attributes ...*radius.AVP) []byte {
-	return Sign(request, radius.CodeAccessReject, true, append(attributes, EAPMessage(eap.Packet{Code: eap.CodeFailure}))...)
+	return Sign(request, radius.CodeAccessReject, true, append(slices.Clone(attributes), EAPMessage(eap.Packet{Code: eap.CodeFailure}))...)
 }
 
 // Accounts is a server that takes records, and keeps them.
