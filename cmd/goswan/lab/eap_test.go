@@ -52,7 +52,7 @@ var (
 	gatewayIsCert = block("remote", "auth = pubkey", "id = right.example")
 	// ourselves is for what Debian's strongSwan (5.9.8) has not: PEAP; and TLS 1.3 inside EAP, which it has but not as RFC 9190 and
 	// RFC 9427 have it: as a client it crashes, crypto/tls cannot read its CertificateRequest, and the keys of its TTLS are others.
-	// FreeRADIUS, hostapd and eapol_test have been there for these (package ike/radius).
+	// TestEAPRADIUS has both with FreeRADIUS, through a gateway of either kind.
 	ourselves = []Pair{{Goswan, Goswan}}
 )
 

@@ -28,8 +28,14 @@ const radiusUsers = eaptest.ClientName + ` Cleartext-Password := "correct horse"
 	Acct-Interim-Interval = 3600
 `
 
+// freeRADIUS is one that runs.
+type freeRADIUS struct {
+	*radiustest.FreeRADIUS
+	said func() string
+}
+
 // startFreeRADIUS runs FreeRADIUS on the router.
-func (n *Net) startFreeRADIUS(t *testing.T, pki *eaptest.PKI) *radiustest.FreeRADIUS {
+func (n *Net) startFreeRADIUS(t *testing.T, pki *eaptest.PKI) *freeRADIUS {
 	t.Helper()
 	server := radiustest.NewFreeRADIUS(t, radiustest.FreeRADIUSConfig{
 		Address: netip.MustParseAddr(radiusAddr), Clients: netip.MustParsePrefix(RightOuter + "/32"), PKI: pki, Users: radiusUsers,
@@ -57,7 +63,7 @@ func (n *Net) startFreeRADIUS(t *testing.T, pki *eaptest.PKI) *radiustest.FreeRA
 		}
 	})
 	waitFor(t, "FreeRADIUS is ready", func() (bool, string) { return strings.Contains(said(), radiustest.FreeRADIUSReady), tail(said(), 20) })
-	return server
+	return &freeRADIUS{server, said}
 }
 
 // radiusSettings has a gateway ask FreeRADIUS, and tell it of sessions.
@@ -81,6 +87,7 @@ var radiusSettings = fmt.Sprintf(`charon {
 type radiusMethod struct {
 	name string
 	auth []string // of the client's section local
+	tls  bool     // there is TLS in it
 	only Daemon   // the client has to be this one; "" is either
 	says string   // of a goswan client
 }
@@ -88,11 +95,11 @@ type radiusMethod struct {
 var radiusMethods = []radiusMethod{
 	{name: "MD5", auth: []string{"auth = eap-md5"}, says: `EAP-MD5-Challenge succeeded`},
 	{name: "MSCHAPv2", auth: []string{"auth = eap-mschapv2"}, says: `EAP-MSCHAPv2 succeeded`},
-	{name: "TLS", auth: []string{"auth = eap-tls", "certs = alice.pem"}, says: `EAP-TLS succeeded`},
-	{name: "TTLS", auth: []string{"auth = eap-ttls"}, says: `EAP-TTLS with EAP-MD5-Challenge succeeded`},
-	{name: "TTLS with PAP", auth: []string{"auth = eap-ttls", "ttls_inner = pap"}, only: Goswan, says: `EAP-TTLS with PAP succeeded`},
-	{name: "TTLS with MSCHAPv2", auth: []string{"auth = eap-ttls", "ttls_inner = mschapv2"}, only: Goswan, says: `EAP-TTLS with MSCHAPv2 succeeded`},
-	{name: "PEAP", auth: []string{"auth = eap-peap"}, only: Goswan, says: `EAP-PEAP with EAP-MSCHAPv2 succeeded`},
+	{name: "TLS", tls: true, auth: []string{"auth = eap-tls", "certs = alice.pem"}, says: `EAP-TLS succeeded`},
+	{name: "TTLS", tls: true, auth: []string{"auth = eap-ttls"}, says: `EAP-TTLS with EAP-MD5-Challenge succeeded`},
+	{name: "TTLS with PAP", tls: true, auth: []string{"auth = eap-ttls", "ttls_inner = pap"}, only: Goswan, says: `EAP-TTLS with PAP succeeded`},
+	{name: "TTLS with MSCHAPv2", tls: true, auth: []string{"auth = eap-ttls", "ttls_inner = mschapv2"}, only: Goswan, says: `EAP-TTLS with MSCHAPv2 succeeded`},
+	{name: "PEAP", tls: true, auth: []string{"auth = eap-peap"}, only: Goswan, says: `EAP-PEAP with EAP-MSCHAPv2 succeeded`},
 	{name: "what is asked for", auth: []string{"auth = eap"}, only: Goswan, says: `EAP-[A-Z].* succeeded`},
 }
 
@@ -148,10 +155,10 @@ func (m radiusMethod) client() string {
 		block("local", append([]string{"id = left.example", "eap_id = " + eaptest.ClientName, "aaa_id = " + eaptest.ServerName}, m.auth...)...)
 }
 
-func (m radiusMethod) run(t *testing.T, n *Net, server *radiustest.FreeRADIUS) {
+func (m radiusMethod) run(t *testing.T, n *Net, server *freeRADIUS) {
 	n.Left.WriteConfig(t, "auth.conf", m.client())
 	n.Left.LoadCredentials(t)
-	from := len(n.Left.Log(t))
+	from, said := len(n.Left.Log(t)), len(server.said())
 	sessions := len(sessionsOf(server.Accounts(t)))
 	n.Left.Initiate(t, "net")
 	n.WaitUp(t, "net")
@@ -161,6 +168,9 @@ func (m radiusMethod) run(t *testing.T, n *Net, server *radiustest.FreeRADIUS) {
 	}
 	if n.Left.Daemon == Goswan {
 		n.Left.WaitLogFrom(t, from, m.says)
+		if m.tls && !strings.Contains(server.said()[said:], `TLS-Session-Version = "TLS 1.3"`) {
+			t.Error("FreeRADIUS does not say that it was TLS 1.3")
+		}
 	}
 	n.Left.Terminate(t, "site")
 	n.WaitGone(t)
