@@ -45,7 +45,8 @@ type Limits struct {
 	CookieThresholdIP int
 	// BlockThreshold is the number of half-open IKE SAs of one source address from which on its IKE_SA_INITs are ignored; default 5.
 	BlockThreshold int
-	// HalfOpen is the number of half-open IKE SAs from which on every IKE_SA_INIT is ignored; default 10000.
+	// HalfOpen is the number of half-open IKE SAs from which on every IKE_SA_INIT is ignored; default 2000. One costs up to 100 KiB
+	// while TLS inside EAP is under way.
 	HalfOpen int
 	// IKESAs is the greatest number of IKE SA lineages; default 100000.
 	IKESAs int
@@ -59,7 +60,7 @@ func (l Limits) withDefaults() Limits {
 	for _, f := range []struct {
 		v *int
 		d int
-	}{{&l.CookieThreshold, 30}, {&l.CookieThresholdIP, 3}, {&l.BlockThreshold, 5}, {&l.HalfOpen, 10000}, {&l.IKESAs, 100000}, {&l.Inbox, 32}} {
+	}{{&l.CookieThreshold, 30}, {&l.CookieThresholdIP, 3}, {&l.BlockThreshold, 5}, {&l.HalfOpen, 2000}, {&l.IKESAs, 100000}, {&l.Inbox, 32}} {
 		if *f.v == 0 {
 			*f.v = f.d
 		}
