@@ -74,11 +74,14 @@ func (x *ikeAuth) request(sa *ikeSA) ([]wire.Payload, bool) {
 	if reason == nil && !x.begun {
 		x.child, reason = m.firstChild(sa)
 	}
-	if reason != nil {
-		m.close(reason)
+	switch {
+	case reason != nil && x.begun:
+		x.refuse(sa, reason)
 		return nil, false
-	}
-	if x.begun {
+	case reason != nil:
+		x.giveUp(sa, reason)
+		return nil, false
+	case x.begun:
 		return payloads, true
 	}
 	x.begun = true
@@ -89,7 +92,7 @@ func (x *ikeAuth) request(sa *ikeSA) ([]wire.Payload, bool) {
 	m.logf("CHD", 0, "establishing CHILD_SA %s", x.child.offer.cfg.Name)
 	child, err := x.child.offer.payloads(sa, nil)
 	if err != nil {
-		m.close(sa.reason(core.Internal, 2, "IKE_AUTH", 1, err.Error()))
+		x.giveUp(sa, sa.reason(core.Internal, 2, "IKE_AUTH", 1, err.Error()))
 		return nil, false
 	}
 	return append(payloads, child...), true
@@ -164,10 +167,8 @@ func (x *ikeAuth) another(conn *core.Connection) []wire.Payload {
 
 // response takes what the responder says, and goes on, or ends IKE_AUTH.
 func (x *ikeAuth) response(sa *ikeSA, msg *wire.Message) {
-	m := sa.m
 	if refusal := msg.ErrorNotify(); refusal != nil && msg.Count(wire.TypeAUTH)+msg.Count(wire.TypeEAP) == 0 {
-		x.abort(m, sa, nil)
-		m.close(sa.refusedBy(refusal, 1, msg))
+		x.giveUp(sa, sa.refusedBy(refusal, 1, msg))
 		return
 	}
 	if msg.Notify(wire.AnotherAuthFollows) != nil {
@@ -256,8 +257,7 @@ func (x *ikeAuth) next(sa *ikeSA, msg *wire.Message) {
 // again sends the next request of the exchange, unless the IKE SA is not wanted any more.
 func (x *ikeAuth) again(sa *ikeSA) {
 	if end := sa.m.ends(); end != nil {
-		x.abort(sa.m, sa, nil)
-		sa.m.close(end.(*deleteIKE).reason)
+		x.giveUp(sa, end.(*deleteIKE).reason)
 		return
 	}
 	sa.m.begin(sa, x)
@@ -282,6 +282,13 @@ func (x *ikeAuth) refuse(sa *ikeSA, reason *core.Reason) {
 		kind = wire.InvalidSyntax
 	}
 	sa.m.say(sa, kind, reason)
+}
+
+// giveUp ends the IKE SA without a word to the responder.
+func (x *ikeAuth) giveUp(sa *ikeSA, reason *core.Reason) {
+	x.abort(sa.m, sa, nil)
+	x.wipe()
+	sa.m.close(reason)
 }
 
 // accept goes on with a responder that has proved who it is.
@@ -325,8 +332,7 @@ func (x *ikeAuth) conversed(sa *ikeSA, msg *wire.Message) {
 	case step.Done != nil && step.Done.Err == nil:
 		x.finishEAP(sa, step.Done, msg)
 	case step.Done != nil && packet.Code() == wire.EAPFailure:
-		x.abort(m, sa, nil)
-		m.close(sa.refusedEAP(mine, step.Done.Err, msg.MessageID)) // the peer has ended it
+		x.giveUp(sa, sa.refusedEAP(mine, step.Done.Err, msg.MessageID)) // the peer has ended it
 	case step.Done != nil:
 		x.refuse(sa, sa.refusedEAP(mine, step.Done.Err, msg.MessageID))
 	case step.Send != nil:

@@ -618,6 +618,12 @@ func TestEAPIsGivenUp(t *testing.T) {
 		tc.w.Run(10 * time.Minute)
 		tc.want("nothing is left", len(tc.left.Lineages())+len(tc.right.Lineages()) == 0)
 	}
+	goroutines(t, before)
+}
+
+// goroutines waits for there to be no more than before.
+func goroutines(t *testing.T, before int) {
+	t.Helper()
 	for range 10000 {
 		if runtime.NumGoroutine() <= before {
 			return
