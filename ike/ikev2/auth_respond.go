@@ -2,6 +2,7 @@ package ikev2
 
 import (
 	"bytes"
+	"reflect"
 	"slices"
 
 	"github.com/goswan/goswan/ike/auth"
@@ -329,15 +330,49 @@ func (m *Machine) takeProofByEAP(sa *ikeSA, a *applicant) {
 	m.goOn(sa, a, []wire.Payload{own})
 }
 
-// otherConnections are those that the applicant may mean as well, for all that was said to it so far.
-func (a *applicant) otherConnections() (others []*core.Connection) {
-	mine, theirs := a.conn.Local[0], a.conn.Remote[a.theirs]
+// meant are the connections that the applicant may mean while it does EAP: the one that is being followed, and those that differ
+// from it only in what is not settled before EAP's end.
+func (sa *ikeSA) meant(a *applicant) []*core.Connection {
+	conns := []*core.Connection{a.conn}
 	for _, c := range a.conns {
-		if a.theirs < len(c.Remote) && len(c.Remote) == len(a.conn.Remote) && len(c.Local) == len(a.conn.Local) && c.Local[0].ID == mine.ID &&
-			c.Local[0].Method == mine.Method && c.Remote[a.theirs].EAP.RADIUS == theirs.EAP.RADIUS &&
-			slices.Contains([]uint64{0, uint64(theirs.EAP.Method)}, uint64(c.Remote[a.theirs].EAP.Method)) {
-			others = append(others, c)
+		if sa.unsupported(c) == nil && a.saidFor(c) && a.provedFor(c) && sa.mayTake(c, a) {
+			conns = append(conns, c)
 		}
 	}
-	return others
+	return conns
+}
+
+// saidFor tells whether a connection would have had us say what we said.
+func (a *applicant) saidFor(c *core.Connection) bool {
+	if len(c.Local) != len(a.conn.Local) {
+		return false
+	}
+	for i, mine := range a.conn.Local[:max(a.mine, 1)] {
+		if c.Local[i].ID != mine.ID || c.Local[i].Method != mine.Method {
+			return false
+		}
+	}
+	return true
+}
+
+// provedFor tells whether a connection demands in the rounds that are done what the followed one does, which judged them.
+func (a *applicant) provedFor(c *core.Connection) bool {
+	if len(c.Remote) != len(a.conn.Remote) {
+		return false
+	}
+	for i, judged := range a.conn.Remote[:a.theirs] {
+		want := c.Remote[i]
+		want.Source, want.IDSource = judged.Source, judged.IDSource
+		if !reflect.DeepEqual(want, judged) {
+			return false
+		}
+	}
+	return true
+}
+
+// mayTake tells whether a connection takes the EAP that is under way.
+func (sa *ikeSA) mayTake(c *core.Connection, a *applicant) bool {
+	want, under := c.Remote[a.theirs], a.conn.Remote[a.theirs]
+	method := want.EAP.Method == under.EAP.Method || want.EAP.Method == 0 && slices.Contains(sa.m.env.Settings.EAP.Preferred, under.EAP.Method)
+	return want.Method == core.AuthEAP && want.EAP.RADIUS == under.EAP.RADIUS && method && a.id.Matches(want.ID) != auth.MatchNone
 }

@@ -1,6 +1,7 @@
 package ikev2
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -107,13 +108,7 @@ func (m *Machine) endTalk(sa *ikeSA, a *applicant, result *eap.Result, before []
 		m.reject(sa, a, r)
 		return
 	}
-	sa.judgeTLS(clientTrial{sa, a}.trial, result.Certificates, nil, func(err error) {
-		var reason *core.Reason
-		if err != nil {
-			reason = sa.refusedEAP(a.conn.Remote[a.theirs], distrusted(result.Method, err), a.req.msg.MessageID)
-		} else {
-			reason = m.settleUser(sa, a, result)
-		}
+	m.settleUser(sa, a, result, sa.meant(a), nil, func(reason *core.Reason) {
 		if reason != nil {
 			m.reject(sa, a, reason)
 			return
@@ -122,20 +117,30 @@ func (m *Machine) endTalk(sa *ikeSA, a *applicant, result *eap.Result, before []
 	})
 }
 
-// settleUser finds the connection that takes the user: the one that is being followed, or another that was meant as well.
-func (m *Machine) settleUser(sa *ikeSA, a *applicant, result *eap.Result) *core.Reason {
-	first := sa.takesUser(a.conn, a, result)
-	if first == nil {
-		return nil
+// settleUser finds the first connection that takes the user, and the certificate that TLS showed. The refusal is why the first of
+// all did not.
+func (m *Machine) settleUser(sa *ikeSA, a *applicant, result *eap.Result, conns []*core.Connection, refusal *core.Reason, then func(*core.Reason)) {
+	if len(conns) == 0 {
+		then(refusal)
+		return
 	}
-	for _, c := range a.otherConnections() {
-		if sa.takesUser(c, a, result) == nil {
-			m.logf("CFG", 1, "switching to peer config %s", quoted(c.Name))
-			a.conn, m.conn = c, c
-			return nil
+	conn := conns[0]
+	next := func(reason *core.Reason) { m.settleUser(sa, a, result, conns[1:], cmp.Or(refusal, reason), then) }
+	if reason := sa.takesUser(conn, a, result); reason != nil {
+		next(reason)
+		return
+	}
+	sa.judgeTLS(clientTrial{sa, a, conn}.trial, result.Certificates, nil, func(err error) {
+		if err != nil {
+			next(sa.refusedEAP(conn.Remote[a.theirs], distrusted(result.Method, err), a.req.msg.MessageID))
+			return
 		}
-	}
-	return first
+		if conn != a.conn {
+			m.logf("CFG", 1, "switching to peer config %s", quoted(conn.Name))
+			a.conn, m.conn = conn, conn
+		}
+		then(nil)
+	})
 }
 
 // takesUser tells whether a connection is for whom EAP proved the peer to be; nil if it is.
@@ -304,7 +309,7 @@ func (sa *ikeSA) serverMethods(a *applicant, want core.Auth) (methods []eap.Serv
 		types = settings.Preferred
 	}
 	own, lacking := sa.tlsCertificates(a.conn.Local[0], sa.localID)
-	conf := sa.tlsConfig(own, clientTrial{sa, a}.trial, a.only)
+	conf := sa.tlsConfig(own, sa.clientVerifier(a), a.only)
 	users := sa.m.users()
 	for _, t := range types {
 		if a.only && !slices.Contains(provingMethods, t) {
@@ -407,7 +412,7 @@ func (sa *ikeSA) peerMethods(mine core.Auth, round int, name string, only bool) 
 	}
 	password, missing := sa.password(mine, name)
 	own, lacking := sa.tlsCertificates(mine, sa.localID)
-	conf := sa.tlsConfig(own, serverTrial{sa, round, only}.trial, only)
+	conf := sa.tlsConfig(own, verifier(serverTrial{sa, round, only}.trial), only)
 	for _, t := range types {
 		switch {
 		case only && !slices.Contains(provingMethods, t):
@@ -494,19 +499,38 @@ func usableInTLS(key crypto.PublicKey) bool {
 }
 
 // tlsConfig is TLS inside EAP.
-func (sa *ikeSA) tlsConfig(own []tls.Certificate, trial trialFunc, only bool) eap.TLSConfig {
+func (sa *ikeSA) tlsConfig(own []tls.Certificate, verify verifyFunc, only bool) eap.TLSConfig {
 	settings := sa.m.env.Settings.EAP
 	return eap.TLSConfig{
 		Certificates: own, MinVersion: settings.MinTLS, MaxVersion: settings.MaxTLS, FragmentSize: settings.FragmentSize,
-		WithoutEMS: settings.WithoutEMS || !only,
-		Verify: func(now time.Time, chain []*x509.Certificate) error {
-			t, err := trial(now, chain)
+		WithoutEMS: settings.WithoutEMS || !only, Verify: verify,
+	}
+}
+
+// verifyFunc refuses a chain in TLS. What would have to be fetched is seen to at the end of EAP, before anything is believed.
+type verifyFunc func(now time.Time, chain []*x509.Certificate) error
+
+func verifier(trial trialFunc) verifyFunc {
+	return func(now time.Time, chain []*x509.Certificate) error {
+		t, err := trial(now, chain)
+		if err == nil {
+			_, err = t.Verdict()
+		}
+		return err
+	}
+}
+
+// clientVerifier takes the chain of an applicant that one of the connections takes which are meant; the error is the first one's.
+func (sa *ikeSA) clientVerifier(a *applicant) verifyFunc {
+	return func(now time.Time, chain []*x509.Certificate) (refusal error) {
+		for _, conn := range sa.meant(a) {
+			err := verifier(clientTrial{sa, a, conn}.trial)(now, chain)
 			if err == nil {
-				// What would have to be fetched is seen to at the end of EAP, before anything is believed.
-				_, err = t.Verdict()
+				return nil
 			}
-			return err
-		},
+			refusal = cmp.Or(refusal, err)
+		}
+		return refusal
 	}
 }
 
@@ -534,16 +558,16 @@ func (s serverTrial) trial(now time.Time, chain []*x509.Certificate) (*auth.Tria
 	return s.sa.tryChain(now, req, chain, id)
 }
 
-// clientTrial judges an applicant's chain.
+// clientTrial judges an applicant's chain for a connection.
 type clientTrial struct {
-	sa *ikeSA
-	a  *applicant
+	sa   *ikeSA
+	a    *applicant
+	conn *core.Connection
 }
 
 // trial: who the client is, its certificate says; what that is worth comes afterwards (takesUser).
 func (c clientTrial) trial(now time.Time, chain []*x509.Certificate) (*auth.Trial, error) {
-	conn := c.a.conn
-	req := requirement(conn, conn.Remote[c.a.theirs])
+	req := requirement(c.conn, c.conn.Remote[c.a.theirs])
 	req.ID = auth.Identity{}
 	return c.sa.tryChain(now, req, chain, auth.Identity{})
 }

@@ -2,10 +2,12 @@ package ikev2_test
 
 import (
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
 	"github.com/goswan/goswan/ike/eap"
 	"github.com/goswan/goswan/ike/ikev2/wire"
@@ -101,4 +103,102 @@ func TestRoundWithoutSecret(t *testing.T) {
 	tc.want("so is the responder", len(sim.Told[core.Failed](tc.right)) == 1 && sim.Told[core.Failed](tc.right)[0].Reason.ByPeer)
 	tc.w.Run(time.Minute)
 	tc.end()
+}
+
+// TestSwitchedConnections: a user is let in by another connection than the first one only as far as that demands nothing that was
+// not fulfilled.
+func TestSwitchedConnections(t *testing.T) {
+	p := newPKI(t)
+	other := issue(t, nil, "another root", ecKey(), asCA)
+	member := issue(t, p.root, "member.example", ecKey(), nil)
+	// like makes a copy of the right's connection before the one that there is, which does not take the left.
+	like := func(r *core.Catalog) (*core.Connection, *core.Connection) {
+		first := *r.Connections[0]
+		first.Name, first.Remote = "first", slices.Clone(first.Remote)
+		r.Connections = []*core.Connection{&first, r.Connections[0]}
+		return &first, r.Connections[1]
+	}
+	trustBoth := func(r *core.Catalog) {
+		c := *r.Credentials
+		c.Trust = auth.NewTrust([]auth.Authority{{Certificate: p.root.cert}, {Certificate: other.cert}}, nil)
+		r.Credentials = &c
+	}
+	twoRounds := func(l, r *core.Catalog) {
+		p.both(l, r)
+		mine := core.Auth{Method: core.AuthEAP, Round: 1, ID: identity(alice), EAP: core.EAP{Method: eap.TypeMSCHAPv2}}
+		l.Connections[0].Local = append(l.Connections[0].Local, mine)
+		mine.ID = auth.Identity{}
+		r.Connections[0].Remote = append(r.Connections[0].Remote, mine)
+		l.Secrets, r.Secrets = []*core.Secret{user(alice, "of no value")}, []*core.Secret{user(alice, "of no value")}
+	}
+	for _, test := range []struct {
+		name   string
+		change pairOption
+		ok     bool
+		want   string // of the right: the connection, or the refusal
+	}{
+		{"of another CA", func(l, r *core.Catalog) {
+			p.byEAP(eap.TypeTLS)(l, r)
+			trustBoth(r)
+			first, second := like(r)
+			first.Remote[0].EAP.ID, first.Remote[0].EAP.IDSet = identity("*.nobody.example"), true
+			second.Remote[0].CACerts = []*auth.Certificate{other.cert}
+		}, false, `connection "first" requires "*.nobody.example"`},
+		{"of the CA that the second has", func(l, r *core.Catalog) {
+			p.byEAP(eap.TypeTLS)(l, r)
+			trustBoth(r)
+			first, _ := like(r)
+			first.Remote[0].CACerts = []*auth.Certificate{other.cert}
+		}, true, "site"},
+		{"of no CA that any has", func(l, r *core.Catalog) {
+			p.byEAP(eap.TypeTLS)(l, r)
+			trustBoth(r)
+			first, second := like(r)
+			first.Remote[0].CACerts, second.Remote[0].CACerts = []*auth.Certificate{other.cert}, []*auth.Certificate{other.cert}
+		}, false, "BAD_CERTIFICATE"},
+		{"of another certificate in the round before", func(l, r *core.Catalog) {
+			twoRounds(l, r)
+			first, second := like(r)
+			first.Remote[1].EAP.ID, first.Remote[1].EAP.IDSet = identity("*.nobody.example"), true
+			second.Remote = slices.Clone(second.Remote)
+			second.Remote[0].Certs = []*auth.Certificate{member.cert}
+		}, false, `connection "first" requires "*.nobody.example"`},
+		{"of a signature in this round", func(l, r *core.Catalog) {
+			twoRounds(l, r)
+			first, second := like(r)
+			first.Remote[1].EAP.ID, first.Remote[1].EAP.IDSet = identity("*.nobody.example"), true
+			second.Remote = slices.Clone(second.Remote)
+			second.Remote[1].Method, second.Remote[1].EAP = core.AuthPubkey, core.EAP{}
+		}, false, `connection "first" requires "*.nobody.example"`},
+		{"of another identity in this round", func(l, r *core.Catalog) {
+			twoRounds(l, r)
+			first, second := like(r)
+			first.Remote[1].EAP.ID, first.Remote[1].EAP.IDSet = identity("*.nobody.example"), true
+			second.Remote = slices.Clone(second.Remote)
+			second.Remote[1].ID = identity("member.example")
+		}, false, `connection "first" requires "*.nobody.example"`},
+		{"of the same in the round before", func(l, r *core.Catalog) {
+			twoRounds(l, r)
+			first, second := like(r)
+			first.Remote[1].EAP.ID, first.Remote[1].EAP.IDSet = identity("*.nobody.example"), true
+			second.Remote = slices.Clone(second.Remote)
+			second.Remote[0].Source.Line = 7
+		}, true, "site"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			tc := newTest(t, sim.Faults{}, test.change)
+			op := tc.left.Initiate("site", "net", rightAddr)
+			tc.w.Run(3 * time.Second)
+			if reason := tc.done(tc.left, op); (reason == nil) != test.ok {
+				t.Fatalf("it comes up: %v, want %v (%v)", reason == nil, test.ok, reason)
+			}
+			if test.ok {
+				tc.want("by connection "+test.want, tc.right.IKESAs()[0].Conn == test.want)
+			} else {
+				tc.inOrder(sim.Told[core.Failed](tc.right)[0].Reason.Error(), []string{test.want})
+			}
+			tc.w.Run(time.Minute)
+			tc.end()
+		})
+	}
 }
