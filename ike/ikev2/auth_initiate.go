@@ -2,7 +2,9 @@ package ikev2
 
 import (
 	"bytes"
+	"crypto/x509"
 	"fmt"
+	"time"
 
 	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
@@ -24,12 +26,13 @@ type ikeAuth struct {
 	child *createChild // nil: childless
 	begun bool         // the first request is out
 	rounds
-	idBody, peerBody []byte    // bodies of our last IDi and of the responder's last IDr
-	asked            bool      // the request under way asks for EAP
-	follows          bool      // the responder has another round (ANOTHER_AUTH_FOLLOWS)
-	only             bool      // the responder proves itself by EAP alone (RFC 5998)
-	peer             *eap.Peer // our conversation; nil when none is under way
-	packet           []byte    // of ours, to be sent
+	idBody, peerBody []byte      // bodies of our last IDi and of the responder's last IDr
+	asked            bool        // the request under way asks for EAP
+	follows          bool        // the responder has another round (ANOTHER_AUTH_FOLLOWS)
+	only             bool        // the responder proves itself by EAP alone (RFC 5998)
+	peer             *eap.Peer   // our conversation; nil when none is under way
+	packet           []byte      // of ours, to be sent
+	server           *auth.Trial // of the server's chain that TLS has just shown
 	eap              *eap.Result
 }
 
@@ -307,7 +310,12 @@ func (x *ikeAuth) accept(sa *ikeSA, msg *wire.Message) {
 // beginEAP answers the responder's first packet.
 func (x *ikeAuth) beginEAP(sa *ikeSA, msg *wire.Message) {
 	x.asked = false
-	peer, err := sa.eapPeer(x.mine, x.only)
+	peer, err := sa.eapPeer(x.mine, x.only, func(now time.Time, chain []*x509.Certificate) (err error) {
+		if x.server, err = sa.tryServer(now, x.mine, chain); err == nil {
+			_, err = x.server.Verdict()
+		}
+		return err
+	})
 	if err != nil {
 		x.refuse(sa, sa.refusedEAP(sa.m.conn.Local[x.mine], asEAPReason(err), msg.MessageID))
 		return
@@ -337,7 +345,7 @@ func (x *ikeAuth) conversed(sa *ikeSA, msg *wire.Message) {
 		x.refuse(sa, sa.refusedEAP(mine, step.Done.Err, msg.MessageID))
 	case step.Send != nil:
 		x.packet = step.Send
-		x.again(sa)
+		x.trust(sa, msg)
 	default:
 		// There is no other packet to come: IKE's requests have one response each.
 		x.refuse(sa, sa.refusedEAP(mine, step.Discarded, msg.MessageID))
@@ -355,9 +363,25 @@ func (x *ikeAuth) finishEAP(sa *ikeSA, result *eap.Result, msg *wire.Message) {
 		x.refuse(sa, r)
 		return
 	}
-	sa.judgeTLS(serverTrial{sa, x.mine, x.only}.trial, result.Certificates, x, func(err error) {
+	x.again(sa)
+}
+
+// trust goes on with a server that TLS has just shown when all that has to be asked for is known: nothing that is for nobody else,
+// as a password, goes into the tunnel before.
+func (x *ikeAuth) trust(sa *ikeSA, msg *wire.Message) {
+	trial := x.server
+	x.server = nil
+	if trial == nil {
+		x.again(sa)
+		return
+	}
+	if _, err := trial.Verdict(); err != nil {
+		x.again(sa) // TLS has an alert to send
+		return
+	}
+	sa.judgeTLS(trial, x, func(err error) {
 		if err != nil {
-			x.refuse(sa, sa.refusedEAP(sa.m.conn.Local[x.mine], distrusted(result.Method, err), msg.MessageID))
+			x.refuse(sa, sa.refusedEAP(sa.m.conn.Local[x.mine], distrusted(x.peer.Method(), err), msg.MessageID))
 			return
 		}
 		x.again(sa)

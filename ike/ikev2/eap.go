@@ -130,7 +130,7 @@ func (m *Machine) settleUser(sa *ikeSA, a *applicant, result *eap.Result, conns 
 		next(reason)
 		return
 	}
-	sa.judgeTLS(clientTrial{sa, a, conn}.trial, result.Certificates, nil, func(err error) {
+	sa.judgeClient(conn, a, result.Certificates, func(err error) {
 		if err != nil {
 			next(sa.refusedEAP(conn.Remote[a.theirs], distrusted(result.Method, err), a.req.msg.MessageID))
 			return
@@ -386,14 +386,14 @@ func (m *Machine) users() eap.Users {
 	}
 }
 
-// eapPeer makes our own machine for a round; only: EAP has to prove the responder too.
-func (sa *ikeSA) eapPeer(round int, only bool) (*eap.Peer, error) {
+// eapPeer makes our own machine for a round; only: EAP has to prove the responder too. verify judges the server in TLS.
+func (sa *ikeSA) eapPeer(round int, only bool, verify verifyFunc) (*eap.Peer, error) {
 	mine, settings := sa.m.conn.Local[round], sa.m.env.Settings.EAP
 	name := nameOf(sa.localID)
 	if mine.EAP.IDSet && !mine.EAP.ID.IsAny() {
 		name = nameOf(mine.EAP.ID)
 	}
-	methods, err := sa.peerMethods(mine, round, name, only)
+	methods, err := sa.peerMethods(mine, name, only, verify)
 	if err != nil {
 		return nil, err
 	}
@@ -405,14 +405,14 @@ func (sa *ikeSA) eapPeer(round int, only bool) (*eap.Peer, error) {
 var anyMethod = []eap.Type{eap.TypeTLS, eap.TypeTTLS, eap.TypePEAP, eap.TypeMSCHAPv2}
 
 // peerMethods are those that we do; of any those that we have what they need for.
-func (sa *ikeSA) peerMethods(mine core.Auth, round int, name string, only bool) (methods []eap.PeerMethod, err error) {
+func (sa *ikeSA) peerMethods(mine core.Auth, name string, only bool, verify verifyFunc) (methods []eap.PeerMethod, err error) {
 	types, any := []eap.Type{mine.EAP.Method}, mine.EAP.Method == 0
 	if any {
 		types = anyMethod
 	}
 	password, missing := sa.password(mine, name)
 	own, lacking := sa.tlsCertificates(mine, sa.localID)
-	conf := sa.tlsConfig(own, verifier(serverTrial{sa, round, only}.trial), only)
+	conf := sa.tlsConfig(own, verify, only)
 	for _, t := range types {
 		switch {
 		case only && !slices.Contains(provingMethods, t):
@@ -507,24 +507,18 @@ func (sa *ikeSA) tlsConfig(own []tls.Certificate, verify verifyFunc, only bool) 
 	}
 }
 
-// verifyFunc refuses a chain in TLS. What would have to be fetched is seen to at the end of EAP, before anything is believed.
+// verifyFunc refuses a chain in TLS, as far as that can be judged without asking anybody.
 type verifyFunc func(now time.Time, chain []*x509.Certificate) error
 
-func verifier(trial trialFunc) verifyFunc {
-	return func(now time.Time, chain []*x509.Certificate) error {
-		t, err := trial(now, chain)
-		if err == nil {
-			_, err = t.Verdict()
-		}
-		return err
-	}
-}
-
 // clientVerifier takes the chain of an applicant that one of the connections takes which are meant; the error is the first one's.
+// What would have to be fetched is seen to at the end of EAP, before anything is believed.
 func (sa *ikeSA) clientVerifier(a *applicant) verifyFunc {
 	return func(now time.Time, chain []*x509.Certificate) (refusal error) {
 		for _, conn := range sa.meant(a) {
-			err := verifier(clientTrial{sa, a, conn}.trial)(now, chain)
+			t, err := sa.tryClient(now, conn, a, chain)
+			if err == nil {
+				_, err = t.Verdict()
+			}
 			if err == nil {
 				return nil
 			}
@@ -534,42 +528,26 @@ func (sa *ikeSA) clientVerifier(a *applicant) verifyFunc {
 	}
 }
 
-// trialFunc judges the chain that was shown in TLS.
-type trialFunc func(now time.Time, chain []*x509.Certificate) (*auth.Trial, error)
-
-// serverTrial judges a server's chain for our round.
-type serverTrial struct {
-	sa    *ikeSA
-	round int
-	only  bool
-}
-
-// trial: the server has to be the responder, or whom aaa_id names.
-func (s serverTrial) trial(now time.Time, chain []*x509.Certificate) (*auth.Trial, error) {
-	conn := s.sa.m.conn
-	mine, want := conn.Local[s.round], conn.Remote[0]
-	id := s.sa.remoteID
+// tryServer begins the trial of a server's chain in a round of ours: the server has to be the responder, or whom aaa_id names.
+func (sa *ikeSA) tryServer(now time.Time, round int, chain []*x509.Certificate) (*auth.Trial, error) {
+	conn := sa.m.conn
+	mine, want := conn.Local[round], conn.Remote[0]
+	id := sa.remoteID
 	req := requirement(conn, want)
 	if !mine.EAP.ServerID.IsAny() {
 		id = mine.EAP.ServerID
 		req = &auth.Requirement{Conn: conn.Name, ID: id, IDSource: mine.Source.String(), CACerts: want.CACerts, Revocation: want.Revocation}
 	}
 	req.Constraints = mine.Constraints
-	return s.sa.tryChain(now, req, chain, id)
+	return sa.tryChain(now, req, chain, id)
 }
 
-// clientTrial judges an applicant's chain for a connection.
-type clientTrial struct {
-	sa   *ikeSA
-	a    *applicant
-	conn *core.Connection
-}
-
-// trial: who the client is, its certificate says; what that is worth comes afterwards (takesUser).
-func (c clientTrial) trial(now time.Time, chain []*x509.Certificate) (*auth.Trial, error) {
-	req := requirement(c.conn, c.conn.Remote[c.a.theirs])
+// tryClient begins the trial of an applicant's chain for a connection. Who the client is, its certificate says; what that is worth
+// comes afterwards (takesUser).
+func (sa *ikeSA) tryClient(now time.Time, conn *core.Connection, a *applicant, chain []*x509.Certificate) (*auth.Trial, error) {
+	req := requirement(conn, conn.Remote[a.theirs])
 	req.ID = auth.Identity{}
-	return c.sa.tryChain(now, req, chain, auth.Identity{})
+	return sa.tryChain(now, req, chain, auth.Identity{})
 }
 
 // tryChain begins the trial of a chain, whose holder TLS has proved; %any is the holder that the certificate names.
@@ -593,17 +571,22 @@ func (sa *ikeSA) tryChain(now time.Time, req *auth.Requirement, chain []*x509.Ce
 	return sa.m.env.Catalog().Proofs().Trust.Try(now, sa.m.env.Rand, req, shown, id, nil, sa.m.evidence()), nil
 }
 
-// judgeTLS judges a chain with all that has to be asked for.
-func (sa *ikeSA) judgeTLS(trial trialFunc, chain []*x509.Certificate, x exchange, then func(error)) {
+// judgeClient judges the chain of an applicant, if it showed one, with all that has to be asked for.
+func (sa *ikeSA) judgeClient(conn *core.Connection, a *applicant, chain []*x509.Certificate, then func(error)) {
 	if len(chain) == 0 {
 		then(nil)
 		return
 	}
-	t, err := trial(sa.m.now, chain)
+	t, err := sa.tryClient(sa.m.now, conn, a, chain)
 	if err != nil {
 		then(err)
 		return
 	}
+	sa.judgeTLS(t, nil, then)
+}
+
+// judgeTLS brings the trial of a chain to its end; x is our exchange that waits for it.
+func (sa *ikeSA) judgeTLS(t *auth.Trial, x exchange, then func(error)) {
 	sa.m.await(sa, &judging{trial: t, x: x, then: func(v *auth.Verdict, err error) {
 		if err == nil {
 			sa.m.tellVerdict(v)

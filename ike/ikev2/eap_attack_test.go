@@ -202,3 +202,22 @@ func TestSwitchedConnections(t *testing.T) {
 		})
 	}
 }
+
+// TestNoPasswordForRevoked: a server whose certificate is revoked does not get the password, also where only the CRL tells that has
+// to be fetched.
+func TestNoPasswordForRevoked(t *testing.T) {
+	p := newPKI(t)
+	p.right = p.withCRL("right.example")
+	for _, method := range []eap.Type{eap.TypeTTLS, eap.TypePEAP} {
+		tc := newTest(t, sim.Faults{}, p.byEAP(method), only, func(l, _ *core.Catalog) { l.Connections[0].Local[0].EAP.Inner = eap.InnerPAP })
+		tc.left.Answer = func(core.Ask) (core.Answer, time.Duration) {
+			return core.Answer{Value: p.crl(p.right).List.Raw}, 100 * time.Millisecond
+		}
+		op := tc.left.Initiate("site", "net", rightAddr)
+		tc.w.Run(10 * time.Second)
+		tc.inOrder(tc.done(tc.left, op).Error(), []string{"BAD_CERTIFICATE", "revoked at 2001-01-01"})
+		tc.want("the server saw nothing inside the tunnel", !strings.Contains(strings.Join(tc.right.Logs, "\n"), "succeeded for"))
+		tc.w.Run(time.Minute)
+		tc.end()
+	}
+}
