@@ -313,7 +313,7 @@ func (m *Machine) takeProofByEAP(sa *ikeSA, a *applicant) {
 		return
 	}
 	m.logf("IKE", 1, "authentication of '%s' with EAP successful", sa.remoteID)
-	sa.eapID, a.talk.result = result.Identity, nil
+	sa.eapID, a.talk.result = a.userName(m.env.Catalog(), result), nil
 	if a.talk.radius {
 		grant := result.Grant
 		sa.grant = &grant

@@ -146,7 +146,7 @@ func (m *Machine) settleUser(sa *ikeSA, a *applicant, result *eap.Result, conns 
 // takesUser tells whether a connection is for whom EAP proved the peer to be; nil if it is.
 func (sa *ikeSA) takesUser(conn *core.Connection, a *applicant, result *eap.Result) *core.Reason {
 	want := conn.Remote[a.theirs]
-	user := auth.FromUser(result.Identity)
+	user := auth.FromUser(a.userName(sa.m.env.Catalog(), result))
 	text, fix := "", ""
 	switch {
 	case want.EAP.IDSet && user.Matches(want.EAP.ID) == auth.MatchNone:
@@ -177,13 +177,16 @@ func provesUser(result *eap.Result, id auth.Identity) bool {
 }
 
 // sameName tells whether a user's name is an identity, with or without a Windows domain before it.
-func sameName(name string, id auth.Identity) bool {
-	for _, n := range []string{name, withoutDomain(name)} {
+func sameName(name string, id auth.Identity) bool { return fitName(name, id) > 0 }
+
+// fitName is how a user's name is an identity: 2 as it is, 1 without a Windows domain before it, 0 not at all.
+func fitName(name string, id auth.Identity) (fit int) {
+	for i, n := range []string{withoutDomain(name), name} {
 		if auth.FromUser(n).Matches(id) == auth.MatchPerfect {
-			return true
+			fit = i + 1
 		}
 	}
-	return false
+	return fit
 }
 
 func withoutDomain(name string) string {
@@ -195,8 +198,9 @@ func withoutDomain(name string) string {
 
 // nameOf is an identity as EAP's, which is a text.
 func nameOf(id auth.Identity) string {
-	if id.Type == auth.IDKeyID {
-		return id.Data
+	switch id.Type {
+	case auth.IDKeyID, auth.IDFQDN, auth.IDRFC822Addr:
+		return id.Data // in UTF-8, where String is for people
 	}
 	return id.String()
 }
@@ -363,27 +367,51 @@ func (m *Machine) hasUsers() bool {
 
 func isUser(s *core.Secret) bool { return s.Kind == core.SecretEAP || s.Kind == core.SecretNTLM }
 
-// users finds the accounts in the secrets that name an owner. All are looked at, whoever it is.
+// users finds the accounts in the secrets that name an owner.
 func (m *Machine) users() eap.Users {
 	catalog := m.env.Catalog()
-	return func(name string) (account eap.Account, found bool) {
-		for _, s := range catalog.Secrets {
-			if !isUser(s) {
+	return func(name string) (eap.Account, bool) {
+		account, owner := accountOf(catalog, name)
+		return account, !owner.IsAny()
+	}
+}
+
+// accountOf is the account of a user, and its owner, %any for none: whose name it is, before whose it is without a Windows domain.
+// All are looked at, whoever it is.
+func accountOf(catalog *core.Catalog, name string) (account eap.Account, owner auth.Identity) {
+	best := 0
+	for _, s := range catalog.Secrets {
+		if !isUser(s) {
+			continue
+		}
+		for _, o := range s.Owners {
+			fit := fitName(name, o)
+			if fit == 0 || fit < best {
 				continue
 			}
-			for _, owner := range s.Owners {
-				if !sameName(name, owner) {
-					continue
-				}
-				if found = true; s.Kind == core.SecretNTLM {
-					account.NTHash = s.Key
-				} else {
-					account.Password = s.Key
-				}
+			if fit > best {
+				account, owner, best = eap.Account{}, o, fit
+			}
+			if s.Kind == core.SecretNTLM {
+				account.NTHash = s.Key
+			} else {
+				account.Password = s.Key
 			}
 		}
-		return account, found
 	}
+	return account, owner
+}
+
+// userName is whom EAP proved an applicant to be. An account in `secrets` has one name: what was typed may have capitals or a Windows
+// domain, which make no other user of it.
+func (a *applicant) userName(catalog *core.Catalog, result *eap.Result) string {
+	if a.talk.radius || result.Method == eap.TypeTLS {
+		return result.Identity
+	}
+	if _, owner := accountOf(catalog, result.Identity); !owner.IsAny() {
+		return nameOf(owner)
+	}
+	return result.Identity
 }
 
 // eapPeer makes our own machine for a round; only: EAP has to prove the responder too. verify judges the server in TLS.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/goswan/goswan/crypto/secret"
 	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
 	"github.com/goswan/goswan/ike/eap"
@@ -217,6 +218,49 @@ func TestNoPasswordForRevoked(t *testing.T) {
 		tc.w.Run(10 * time.Second)
 		tc.inOrder(tc.done(tc.left, op).Error(), []string{"BAD_CERTIFICATE", "revoked at 2001-01-01"})
 		tc.want("the server saw nothing inside the tunnel", !strings.Contains(strings.Join(tc.right.Logs, "\n"), "succeeded for"))
+		tc.w.Run(time.Minute)
+		tc.end()
+	}
+}
+
+// TestUserHasOneName: whoever proves to be a user is that one, however the name was written: with the same addresses, and for
+// `unique`.
+func TestUserHasOneName(t *testing.T) {
+	p := newPKI(t)
+	for _, name := range []string{"LEFT.example", `CORP\left.example`} {
+		tc := newTest(t, sim.Faults{}, p.byEAP(eap.TypeMSCHAPv2), func(l, r *core.Catalog) {
+			l.Connections[0].Local[0].EAP.ID, l.Connections[0].Local[0].EAP.IDSet = auth.FromUser(name), true
+			l.Secrets[0].Owners, l.Secrets[0].Key = nil, secret.Bytes("of no value")
+			r.Connections[0].Remote[0].EAP.IDSet = true
+		})
+		tc.up()
+		tc.want(name+" is the user in `secrets`: "+tc.right.IKESAs()[0].RemoteEAPID, tc.right.IKESAs()[0].RemoteEAPID == alice)
+		tc.end()
+	}
+}
+
+// TestAccountWithDomain: an account with a Windows domain in its name and one without are two users.
+func TestAccountWithDomain(t *testing.T) {
+	p := newPKI(t)
+	for _, test := range []struct {
+		name, password, want string
+	}{
+		{`CORP\alice`, "of no value", `CORP\alice`}, {`CORP\alice`, "another", ""}, {"alice", "another", "alice"}, {`OTHER\alice`, "another", "alice"},
+		{"jürgen", "a third", "jürgen"},
+	} {
+		tc := newTest(t, sim.Faults{}, p.byEAP(eap.TypeMSCHAPv2), func(l, r *core.Catalog) {
+			l.Connections[0].Local[0].EAP.ID, l.Connections[0].Local[0].EAP.IDSet = auth.FromUser(test.name), true
+			l.Secrets = []*core.Secret{user(test.name, test.password)}
+			r.Secrets = []*core.Secret{user(`CORP\alice`, "of no value"), user("alice", "another"), user("jürgen", "a third")}
+			r.Connections[0].Remote[0].EAP.IDSet = true
+		})
+		op := tc.left.Initiate("site", "net", rightAddr)
+		tc.w.Run(3 * time.Second)
+		got := ""
+		if tc.done(tc.left, op) == nil {
+			got = tc.right.IKESAs()[0].RemoteEAPID
+		}
+		tc.want(test.name+" with "+test.password+" is "+test.want+": "+got, got == test.want)
 		tc.w.Run(time.Minute)
 		tc.end()
 	}
