@@ -152,7 +152,8 @@ func (sa *ikeSA) takesUser(conn *core.Connection, a *applicant, result *eap.Resu
 	case want.EAP.IDSet && user.Matches(want.EAP.ID) == auth.MatchNone:
 		text = fmt.Sprintf("EAP proved the peer to be %q, connection %s requires %q", result.Identity, quoted(conn.Name), want.EAP.ID)
 		fix = fmt.Sprintf("set `eap_id` of `remote`%s to %s", at(want.Source), result.Identity)
-	case !want.EAP.IDSet && !want.EAP.RADIUS && !isAddress(a.id) && !provesUser(result, a.id):
+	// An address says nothing of a user, unless it is what the connection is for.
+	case !want.EAP.IDSet && !want.EAP.RADIUS && !(isAddress(a.id) && want.ID.IsAny()) && !provesUser(result, a.id):
 		text = fmt.Sprintf("the peer says it is %q, and EAP proved it to be %q", a.id, result.Identity)
 		fix = fmt.Sprintf("set `eap_id = %%any` in `remote`%s to tell users by EAP alone", at(want.Source))
 	case len(want.Groups) > 0 && !slices.ContainsFunc(result.Grant.Groups, func(group string) bool { return slices.Contains(want.Groups, group) }):

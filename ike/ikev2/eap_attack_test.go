@@ -265,3 +265,26 @@ func TestAccountWithDomain(t *testing.T) {
 		tc.end()
 	}
 }
+
+// TestAddressOfAUser: any user may say that it is an address, as many clients do, but not take the connection that is for one.
+func TestAddressOfAUser(t *testing.T) {
+	p := newPKI(t)
+	for _, test := range []struct {
+		id   string
+		want string
+	}{{"%any", ""}, {"10.9.9.9", `the peer says it is "10.9.9.9", and EAP proved it to be "left.example"`}} {
+		tc := newTest(t, sim.Faults{}, p.byEAP(eap.TypeMSCHAPv2), func(l, r *core.Catalog) {
+			mine := &l.Connections[0].Local[0]
+			mine.ID, mine.EAP.ID, mine.EAP.IDSet = identity("10.9.9.9"), identity(alice), true
+			r.Connections[0].Remote[0].ID = identity(test.id)
+		})
+		op := tc.left.Initiate("site", "net", rightAddr)
+		tc.w.Run(3 * time.Second)
+		tc.want("with id = "+test.id+" it comes up or not", (tc.done(tc.left, op) == nil) == (test.want == ""))
+		if test.want != "" {
+			tc.inOrder(sim.Told[core.Failed](tc.right)[0].Reason.Error(), []string{test.want, "set `eap_id = %any`"})
+		}
+		tc.w.Run(time.Minute)
+		tc.end()
+	}
+}
