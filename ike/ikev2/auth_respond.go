@@ -94,6 +94,7 @@ func (a *applicant) read(sa *ikeSA) *core.Reason {
 		a.asked = idr
 		sa.readRequests(a.req.msg)
 		sa.opened.eapOnly = a.req.msg.Notify(wire.EAPOnlyAuthentication) != nil
+		sa.opened.multiple = sa.opened.multiple || a.req.msg.Notify(wire.MultipleAuthSupported) != nil
 	}
 	sa.remoteID = idi
 	a.follows = a.req.msg.Notify(wire.AnotherAuthFollows) != nil
@@ -193,6 +194,9 @@ func (m *Machine) ownRound(sa *ikeSA, a *applicant) ([]wire.Payload, *core.Reaso
 		return nil, nil
 	}
 	mine, me, reason := conn.Local[a.mine], a.me, a.lacking
+	if reason == nil && len(conn.Local) > 1 && !sa.opened.multiple {
+		reason = sa.noSeveralRounds()
+	}
 	if reason == nil && mine.Method == core.AuthEAP {
 		reason = sa.mayRelyOnEAP(a)
 	}

@@ -675,10 +675,13 @@ func (sa *ikeSA) unexpectedEAP(id uint32) *core.Reason {
 	return sa.reason(core.InvalidSyntax, 1, "IKE_AUTH", id, "the peer sent EAP, which nobody asked for")
 }
 
-// noSeveralRounds tells of a responder that does not know RFC 4739.
+// noSeveralRounds tells of a peer that does not know RFC 4739: a responder says it in IKE_SA_INIT, an initiator in IKE_AUTH.
 func (sa *ikeSA) noSeveralRounds() *core.Reason {
-	conn := sa.m.conn
-	r := sa.reason(core.BadConfig, 1, "IKE_SA_INIT", 0, "the peer does not take several authentication rounds (RFC 4739)")
+	conn, exchange, id := sa.m.conn, "IKE_SA_INIT", uint32(0)
+	if !sa.initiator {
+		exchange, id = "IKE_AUTH", 1
+	}
+	r := sa.reason(core.BadConfig, 1, exchange, id, "the peer does not take several authentication rounds (RFC 4739)")
 	r.Fix = fmt.Sprintf("keep one section `local-…` of connection %s%s, or add rounds to the peer's configuration", quoted(conn.Name), at(conn.Local[1].Source))
 	return r
 }

@@ -288,3 +288,27 @@ func TestAddressOfAUser(t *testing.T) {
 		tc.end()
 	}
 }
+
+// TestSeveralRoundsOfAResponder: a responder has no second round for an initiator that has not said MULTIPLE_AUTH_SUPPORTED
+// (RFC 4739 §2).
+func TestSeveralRoundsOfAResponder(t *testing.T) {
+	p := newPKI(t)
+	tc := newTest(t, sim.Faults{}, p.both, func(l, r *core.Catalog) {
+		l.Connections[0].Remote = append(l.Connections[0].Remote, l.Connections[0].Remote[0])
+		r.Connections[0].Local = append(r.Connections[0].Local, r.Connections[0].Local[0])
+	})
+	tc.meddle(func(msg *wire.Message) bool {
+		n := len(msg.Payloads)
+		msg.Payloads = slices.DeleteFunc(msg.Payloads, func(p wire.Payload) bool {
+			notify, ok := p.(*wire.Notify)
+			return ok && notify.NotifyType == wire.MultipleAuthSupported
+		})
+		return len(msg.Payloads) < n
+	})
+	op := tc.left.Initiate("site", "net", rightAddr)
+	tc.w.Run(3 * time.Second)
+	tc.want("the initiator is refused", tc.done(tc.left, op).ByPeer)
+	tc.inOrder(sim.Told[core.Failed](tc.right)[0].Reason.Error(), []string{"IKE_AUTH: CONFIGURATION", "the peer does not take several authentication rounds (RFC 4739)", "keep one section `local-…`"})
+	tc.w.Run(time.Minute)
+	tc.end()
+}
