@@ -2,6 +2,7 @@ package ikev2
 
 import (
 	"bytes"
+	"fmt"
 	"reflect"
 	"slices"
 
@@ -147,7 +148,12 @@ func (a *applicant) leaves(sa *ikeSA, req *request) *core.Reason {
 	if server, ok := a.talk.machine.(*eap.Server); ok && server.Failing() != nil {
 		return sa.refusedEAP(a.conn.Remote[a.theirs], server.Failing(), req.msg.MessageID)
 	}
-	return sa.refusedBy(req.msg.ErrorNotify(), 1, req.msg)
+	if n := req.msg.ErrorNotify(); n != nil {
+		return sa.refusedBy(n, 1, req.msg)
+	}
+	r := sa.reason(core.Deleted, 1, "INFORMATIONAL", req.msg.MessageID, fmt.Sprintf("the peer %q gave up before it was authenticated", sa.remoteID))
+	r.ByPeer = true
+	return r
 }
 
 // judgedRound is the end of a later round.

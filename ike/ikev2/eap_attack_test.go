@@ -312,3 +312,37 @@ func TestSeveralRoundsOfAResponder(t *testing.T) {
 	tc.w.Run(time.Minute)
 	tc.end()
 }
+
+// TestReloadedBeforeTheChoice loads the responder's connection anew before it is chosen: the new one holds once the IKE SA is up.
+func TestReloadedBeforeTheChoice(t *testing.T) {
+	p := newPKI(t)
+	tc := newTest(t, sim.Faults{}, p.byEAP(eap.TypeMSCHAPv2))
+	op := tc.left.Initiate("site", "net", rightAddr)
+	tc.w.Run(25 * time.Millisecond)
+	loaded, changed := *tc.right.Catalog, *tc.right.Catalog.Connections[0]
+	changed.DPDDelay = 7 * time.Second
+	loaded.Connections = []*core.Connection{&changed}
+	tc.right.Catalog = &loaded
+	tc.w.Run(5 * time.Second)
+	tc.want("it comes up", tc.done(tc.left, op) == nil)
+	tc.want("the new configuration holds", tc.right.IKESAs()[0].Config == &changed)
+	tc.end()
+}
+
+// TestGivesUpInTheMidst: the initiator is told to end the IKE SA while it finds out about the responder's certificate. The responder
+// hears of it, and does not take it for nonsense.
+func TestGivesUpInTheMidst(t *testing.T) {
+	p := newPKI(t)
+	p.right = p.withCRL("right.example")
+	tc := newTest(t, sim.Faults{}, p.byEAP(eap.TypeMSCHAPv2))
+	tc.left.Answer = func(core.Ask) (core.Answer, time.Duration) { return core.Answer{}, time.Minute }
+	op := tc.left.Initiate("site", "net", rightAddr)
+	tc.w.Run(time.Second)
+	tc.left.Command(tc.left.Lineages()[0], func(op uint64) core.Command { return core.Delete{Op: op, IKE: true} })
+	tc.w.Run(time.Second)
+	tc.want("who waits is told", tc.done(tc.left, op).Kind == core.Cancelled)
+	tc.inOrder(sim.Told[core.Failed](tc.right)[0].Reason.Error(), []string{"DELETED", `the peer "left.example" gave up before it was authenticated`})
+	tc.w.Run(time.Minute)
+	tc.want("nothing is left", len(tc.left.Lineages())+len(tc.right.Lineages()) == 0)
+	tc.end()
+}
