@@ -346,3 +346,33 @@ func TestGivesUpInTheMidst(t *testing.T) {
 	tc.want("nothing is left", len(tc.left.Lineages())+len(tc.right.Lineages()) == 0)
 	tc.end()
 }
+
+// TestLateIsNotForEver: a responder that did not find out in time about a certificate for one connection, and did for another, waits
+// for the initiator no longer than for any.
+func TestLateIsNotForEver(t *testing.T) {
+	p := newPKI(t)
+	p.left = p.withCRL(alice)
+	tc := newTest(t, sim.Faults{}, p.byEAP(eap.TypeTLS), func(_, r *core.Catalog) {
+		first := *r.Connections[0]
+		first.Name = "first"
+		r.Connections = []*core.Connection{&first, r.Connections[0]}
+	})
+	tc.right.Answer = func(core.Ask) (core.Answer, time.Duration) {
+		tc.w.Faults.Drop = func(core.Datagram) bool { return true }
+		return core.Answer{}, time.Hour
+	}
+	start := tc.w.Now()
+	tc.right.Env.Evidence = func(now time.Time) (known auth.Evidence) {
+		if now.Sub(start) > 25*time.Second {
+			known.CRLs = []*auth.CRL{p.crl()} // another IKE SA has got it
+		}
+		return known
+	}
+	tc.left.Initiate("site", "net", rightAddr)
+	tc.w.Run(40 * time.Second)
+	tc.want("the second connection takes the user", strings.Contains(strings.Join(tc.right.Logs, "\n"), `switching to peer config "site"`))
+	tc.w.Run(30 * time.Second)
+	tc.want("the initiator is gone, and so is the IKE SA", len(tc.right.Lineages()) == 0)
+	tc.w.Run(10 * time.Minute)
+	tc.end()
+}
