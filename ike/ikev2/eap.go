@@ -101,7 +101,7 @@ func (m *Machine) failTalk(sa *ikeSA, a *applicant, reason *eap.Reason, before [
 // endTalk judges what EAP proved, and says Success to a peer that may be let in.
 func (m *Machine) endTalk(sa *ikeSA, a *applicant, result *eap.Result, before []wire.Payload, packet []byte) {
 	a.talk.machine, a.talk.result = nil, result
-	m.logf("IKE", 1, "EAP method %s succeeded for '%s', %s", methodName(result), result.Identity, established(result))
+	m.logf("IKE", 1, "EAP method %s succeeded for '%s', %s", methodName(result), auth.FromUser(result.Identity), established(result))
 	if a.only && len(result.MSK) == 0 {
 		r := sa.reason(core.AuthenticationFailed, 1, "IKE_AUTH", a.req.msg.MessageID, "the EAP method made no key, so it proves nobody to the peer")
 		r.Fix = "use EAP-TLS, EAP-TTLS or PEAP, or `local { auth = pubkey }`" + at(a.conn.Local[0].Source)
@@ -151,7 +151,7 @@ func (sa *ikeSA) takesUser(conn *core.Connection, a *applicant, result *eap.Resu
 	switch {
 	case want.EAP.IDSet && user.Matches(want.EAP.ID) == auth.MatchNone:
 		text = fmt.Sprintf("EAP proved the peer to be %q, connection %s requires %q", result.Identity, quoted(conn.Name), want.EAP.ID)
-		fix = fmt.Sprintf("set `eap_id` of `remote`%s to %s", at(want.Source), result.Identity)
+		fix = fmt.Sprintf("set `eap_id` of `remote`%s to %s", at(want.Source), user)
 	// An address says nothing of a user, unless it is what the connection is for.
 	case !want.EAP.IDSet && !want.EAP.RADIUS && !(isAddress(a.id) && want.ID.IsAny()) && !provesUser(result, a.id):
 		text = fmt.Sprintf("the peer says it is %q, and EAP proved it to be %q", a.id, result.Identity)

@@ -246,7 +246,7 @@ func TestAccountWithDomain(t *testing.T) {
 		name, password, want string
 	}{
 		{`CORP\alice`, "of no value", `CORP\alice`}, {`CORP\alice`, "another", ""}, {"alice", "another", "alice"}, {`OTHER\alice`, "another", "alice"},
-		{"jürgen", "a third", "jürgen"},
+		{"jürgen", "a third", "jürgen"}, {"A\n[IKE] line of a stranger\\alice", "another", "alice"},
 	} {
 		tc := newTest(t, sim.Faults{}, p.byEAP(eap.TypeMSCHAPv2), func(l, r *core.Catalog) {
 			l.Connections[0].Local[0].EAP.ID, l.Connections[0].Local[0].EAP.IDSet = auth.FromUser(test.name), true
@@ -261,6 +261,7 @@ func TestAccountWithDomain(t *testing.T) {
 			got = tc.right.IKESAs()[0].RemoteEAPID
 		}
 		tc.want(test.name+" with "+test.password+" is "+test.want+": "+got, got == test.want)
+		tc.want("a name makes no lines in the log", !strings.Contains(strings.Join(tc.right.Logs, "\n"), "\n[IKE] line"))
 		tc.w.Run(time.Minute)
 		tc.end()
 	}
