@@ -319,7 +319,12 @@ func (m *Machine) takeProofByEAP(sa *ikeSA, a *applicant) {
 	result := a.talk.result
 	defer a.wipe()
 	if !sa.checkAUTH(wire.First[*wire.AUTH](a.req.msg), result.MSK, a.claim.body) {
-		m.reject(sa, a, sa.wrongKeyOfEAP(a.req.msg.MessageID))
+		reason := sa.wrongKeyOfEAP(a.req.msg.MessageID)
+		if a.talk.radius && len(result.MSK) == 0 {
+			reason.Text = fmt.Sprintf("the AUTH of %q is made with a key of EAP that the RADIUS server has not sent, or with a wrong one", sa.remoteID)
+			reason.Fix = "let the RADIUS server send MS-MPPE-Send-Key and MS-MPPE-Recv-Key (in FreeRADIUS `use_mppe = yes`)"
+		}
+		m.reject(sa, a, reason)
 		return
 	}
 	m.logf("IKE", 1, "authentication of '%s' with EAP successful", sa.remoteID)

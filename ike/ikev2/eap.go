@@ -667,8 +667,7 @@ func (sa *ikeSA) refusedEAP(a core.Auth, e *eap.Reason, id uint32) *core.Reason 
 
 // wrongKeyOfEAP tells that the peer's AUTH was not made with the key of EAP.
 func (sa *ikeSA) wrongKeyOfEAP(id uint32) *core.Reason {
-	r := sa.reason(core.AuthenticationFailed, 1, "IKE_AUTH", id, fmt.Sprintf("the AUTH of %q does not fit the key that EAP made: somebody else may be between us", sa.remoteID))
-	return r
+	return sa.reason(core.AuthenticationFailed, 1, "IKE_AUTH", id, fmt.Sprintf("the AUTH of %q does not fit the key that EAP made: somebody else may be between us", sa.remoteID))
 }
 
 func (sa *ikeSA) unexpectedEAP(id uint32) *core.Reason {
