@@ -236,7 +236,7 @@ func (m *Machine) deleteLineage(c core.Delete) {
 		m.done(c.Op, nil)
 	case sa.times.established.IsZero():
 		if sa.initiator && sa.judging != nil {
-			m.deleteNow(sa) // for the peer it is up
+			m.deleteNow(sa) // for the peer it may be up
 		}
 		m.close(m.orCancelled(c.Reason))
 		m.done(c.Op, nil)

@@ -15,6 +15,14 @@ import (
 	"github.com/goswan/goswan/ike/sim"
 )
 
+// tried has the left initiate, and tells how that went.
+func (tc *test) tried() *core.Reason {
+	tc.Helper()
+	op := tc.left.Initiate("site", "net", rightAddr)
+	tc.w.Run(10 * time.Second)
+	return tc.done(tc.left, op)
+}
+
 // TestAUTHOfNoMethod has a responder without a certificate answer with an AUTH payload of method 0, which is nothing: it proves
 // nobody, also to an initiator that relies on EAP.
 func TestAUTHOfNoMethod(t *testing.T) {
@@ -30,9 +38,7 @@ func TestAUTHOfNoMethod(t *testing.T) {
 		proof.Method = 0
 		return true
 	})
-	op := tc.left.Initiate("site", "net", rightAddr)
-	tc.w.Run(5 * time.Second)
-	reason := tc.done(tc.left, op)
+	reason := tc.tried()
 	tc.want("it does not come up", reason != nil)
 	tc.inOrder(reason.Error(), []string{"AUTHENTICATION_FAILED", "the peer authenticates by method 0", `connection "site" requires EAP`})
 	tc.w.Run(time.Minute)
@@ -94,13 +100,9 @@ func TestRoundWithoutSecret(t *testing.T) {
 		l.Connections[0].Local = append(l.Connections[0].Local, psk)
 		r.Connections[0].Remote = append(r.Connections[0].Remote, psk)
 	})
-	op := tc.left.Initiate("site", "net", rightAddr)
-	tc.w.Run(5 * time.Second)
-	_, told := tc.left.Done[op]
-	tc.want("who waits is told", told)
-	if told {
-		tc.inOrder(tc.done(tc.left, op).Error(), []string{"NO_SECRET", `no pre-shared key for "left.example" (myself)`})
-	}
+	reason := tc.tried()
+	tc.want("it does not come up", reason != nil)
+	tc.inOrder(reason.Error(), []string{"NO_SECRET", `no pre-shared key for "left.example" (myself)`})
 	tc.want("so is the responder", len(sim.Told[core.Failed](tc.right)) == 1 && sim.Told[core.Failed](tc.right)[0].Reason.ByPeer)
 	tc.w.Run(time.Minute)
 	tc.end()
@@ -188,9 +190,7 @@ func TestSwitchedConnections(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			tc := newTest(t, sim.Faults{}, test.change)
-			op := tc.left.Initiate("site", "net", rightAddr)
-			tc.w.Run(3 * time.Second)
-			if reason := tc.done(tc.left, op); (reason == nil) != test.ok {
+			if reason := tc.tried(); (reason == nil) != test.ok {
 				t.Fatalf("it comes up: %v, want %v (%v)", reason == nil, test.ok, reason)
 			}
 			if test.ok {
@@ -214,9 +214,7 @@ func TestNoPasswordForRevoked(t *testing.T) {
 		tc.left.Answer = func(core.Ask) (core.Answer, time.Duration) {
 			return core.Answer{Value: p.crl(p.right).List.Raw}, 100 * time.Millisecond
 		}
-		op := tc.left.Initiate("site", "net", rightAddr)
-		tc.w.Run(10 * time.Second)
-		tc.inOrder(tc.done(tc.left, op).Error(), []string{"BAD_CERTIFICATE", "revoked at 2001-01-01"})
+		tc.inOrder(tc.tried().Error(), []string{"BAD_CERTIFICATE", "revoked at 2001-01-01"})
 		tc.want("the server saw nothing inside the tunnel", !strings.Contains(strings.Join(tc.right.Logs, "\n"), "succeeded for"))
 		tc.w.Run(time.Minute)
 		tc.end()
@@ -254,10 +252,8 @@ func TestAccountWithDomain(t *testing.T) {
 			r.Secrets = []*core.Secret{user(`CORP\alice`, "of no value"), user("alice", "another"), user("jürgen", "a third")}
 			r.Connections[0].Remote[0].EAP.IDSet = true
 		})
-		op := tc.left.Initiate("site", "net", rightAddr)
-		tc.w.Run(3 * time.Second)
 		got := ""
-		if tc.done(tc.left, op) == nil {
+		if tc.tried() == nil {
 			got = tc.right.IKESAs()[0].RemoteEAPID
 		}
 		tc.want(test.name+" with "+test.password+" is "+test.want+": "+got, got == test.want)
@@ -279,9 +275,7 @@ func TestAddressOfAUser(t *testing.T) {
 			mine.ID, mine.EAP.ID, mine.EAP.IDSet = identity("10.9.9.9"), identity(alice), true
 			r.Connections[0].Remote[0].ID = identity(test.id)
 		})
-		op := tc.left.Initiate("site", "net", rightAddr)
-		tc.w.Run(3 * time.Second)
-		tc.want("with id = "+test.id+" it comes up or not", (tc.done(tc.left, op) == nil) == (test.want == ""))
+		tc.want("with id = "+test.id+" it comes up or not", (tc.tried() == nil) == (test.want == ""))
 		if test.want != "" {
 			tc.inOrder(sim.Told[core.Failed](tc.right)[0].Reason.Error(), []string{test.want, "set `eap_id = %any`"})
 		}
@@ -306,9 +300,7 @@ func TestSeveralRoundsOfAResponder(t *testing.T) {
 		})
 		return len(msg.Payloads) < n
 	})
-	op := tc.left.Initiate("site", "net", rightAddr)
-	tc.w.Run(3 * time.Second)
-	tc.want("the initiator is refused", tc.done(tc.left, op).ByPeer)
+	tc.want("the initiator is refused", tc.tried().ByPeer)
 	tc.inOrder(sim.Told[core.Failed](tc.right)[0].Reason.Error(), []string{"IKE_AUTH: CONFIGURATION", "the peer does not take several authentication rounds (RFC 4739)", "keep one section `local-…`"})
 	tc.w.Run(time.Minute)
 	tc.end()
