@@ -104,7 +104,7 @@ func (e *Endpoint) about(id esp.ID, c core.Command) {
 // "The INITIAL_CONTACT notification asserts that this IKE SA is the only IKE SA currently active between the
 // authenticated identities."  RFC 7296 §2.4
 func (e *Endpoint) FirstContact(local, remote auth.Identity) bool {
-	for _, l := range findAll(&e.tables, e.tables.byEnds, identities{local, remote}) {
+	for _, l := range findAll(&e.tables, e.tables.byEnds, endsOf(local, remote)) {
 		if l.active() {
 			return false
 		}
@@ -127,7 +127,7 @@ func (e *Endpoint) replaceOlder(l *lineage, up core.Established) {
 	if up.IKE.Initiator || unique == core.UniqueNever || (unique == core.UniqueNo && !up.InitialContact) {
 		return
 	}
-	for _, other := range findAll(&e.tables, e.tables.byEnds, identities{up.IKE.LocalID, up.IKE.Peer()}) {
+	for _, other := range findAll(&e.tables, e.tables.byEnds, endsOf(up.IKE.LocalID, up.IKE.Peer())) {
 		if other == l || !other.active() {
 			continue
 		}

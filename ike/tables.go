@@ -12,6 +12,11 @@ import (
 // identities are the two ends of an established IKE SA.
 type identities struct{ local, remote auth.Identity }
 
+// endsOf are two identities as those that match them perfectly have them too: nobody is another by capitals.
+func endsOf(local, remote auth.Identity) identities {
+	return identities{local.Folded(), remote.Folded()}
+}
+
 // groups finds the lineages that share something.
 type groups[K comparable] map[K]map[*lineage]struct{}
 
@@ -108,7 +113,7 @@ func (t *tables) established(l *lineage, up core.IKEStatus) {
 	defer t.mu.Unlock()
 	t.join(l, up.Conn)
 	t.byEnds.remove(l.entries.ends, l)
-	l.entries.ends = identities{up.LocalID, up.Peer()}
+	l.entries.ends = endsOf(up.LocalID, up.Peer())
 	t.byEnds.add(l.entries.ends, l)
 }
 

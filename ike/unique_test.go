@@ -10,8 +10,8 @@ import (
 	"github.com/goswan/goswan/ike/core"
 )
 
-// secondAddr is where left comes from the second time.
-var secondAddr = netip.MustParseAddr("192.0.2.77")
+// secondAddr is where left comes from the second time, and thirdAddr where it comes from as LEFT.
+var secondAddr, thirdAddr = netip.MustParseAddr("192.0.2.77"), netip.MustParseAddr("192.0.2.78")
 
 // again makes a second IKE SA between the same identities: from the same endpoint, from one that was restarted (which has
 // forgotten the first), or from another address by an endpoint that knows nothing of the first but says no INITIAL_CONTACT.
@@ -28,6 +28,7 @@ func TestUnique(t *testing.T) {
 		{"no, and INITIAL_CONTACT: the first goes", core.UniqueNo, secondAddr, true, 1, true},
 		{"never: INITIAL_CONTACT is nothing", core.UniqueNever, secondAddr, true, 2, false},
 		{"replace: the first goes", core.UniqueReplace, secondAddr, false, 1, true},
+		{"replace, with other capitals: the first goes", core.UniqueReplace, thirdAddr, false, 1, true},
 		{"keep: the second goes", core.UniqueKeep, secondAddr, false, 1, false},
 		{"keep, from the same address: a reauthentication", core.UniqueKeep, leftAddr, false, 2, false},
 		{"keep, and INITIAL_CONTACT: the first goes", core.UniqueKeep, secondAddr, true, 1, true},
@@ -41,7 +42,11 @@ func TestUnique(t *testing.T) {
 				if c.from == leftAddr {
 					left.up(t, func(r *InitiateRequest) { r.Separate = true })
 				} else {
-					other := n.host(c.from, catalog("left", "right", rightAddr))
+					name := "left"
+					if c.from == thirdAddr {
+						name = "LEFT"
+					}
+					other := n.host(c.from, catalog(name, "right", rightAddr))
 					other.cfg.Environment.FirstContact = nil // says so
 					if !c.contact {
 						other.cfg.Environment.FirstContact = func(_, _ auth.Identity) bool { return false }

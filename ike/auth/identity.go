@@ -154,6 +154,14 @@ func FromWire(t IDType, data []byte) (Identity, error) {
 	return Identity{t, string(data)}, nil
 }
 
+// Folded is the identity in lower case where Matches has no regard for case in it.
+func (id Identity) Folded() Identity {
+	if id.Type == IDFQDN || id.Type == IDRFC822Addr {
+		id.Data = lower(id.Data)
+	}
+	return id
+}
+
 // IsAny says that the identity is %any.
 func (id Identity) IsAny() bool { return id == Identity{} }
 

@@ -129,7 +129,7 @@ func (p *peapPeer) extensions(t *tunnel, packet Packet) ([]byte, *Reason) {
 	}
 	defer inside.msk.Wipe()
 	ours := extensions{result: resultSuccess}
-	o := outcome{identity: p.config.Identity, inner: p.peer.doing(), innerName: p.peer.doing().String()}
+	o := outcome{identity: p.config.Identity, inner: p.peer.Method(), innerName: p.peer.Method().String()}
 	switch {
 	case theirs.binding != nil && p.config.Binding != BindingOff:
 		if ours.binding, o.msk, reason = p.bound(t, theirs.binding, inside.msk); reason != nil {

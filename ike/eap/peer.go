@@ -99,11 +99,11 @@ func (p *Peer) Receive(now time.Time, octets []byte) Step {
 		return Step{Discarded: reasonf(Finished, 0, "a packet after the end")}
 	}
 	if p.rounds.take() {
-		return p.end(reasonf(TooLong, p.doing(), "the server does not come to an end"))
+		return p.end(reasonf(TooLong, p.Method(), "the server does not come to an end"))
 	}
 	packet, err := Parse(octets)
 	if err != nil {
-		return p.discard(reasonf(BadPacket, p.doing(), "%v", err))
+		return p.discard(reasonf(BadPacket, p.Method(), "%v", err))
 	}
 	switch packet.Code {
 	case CodeRequest:
@@ -113,7 +113,7 @@ func (p *Peer) Receive(now time.Time, octets []byte) Step {
 	case CodeFailure:
 		return p.failure(packet)
 	}
-	return p.discard(reasonf(BadPacket, p.doing(), "the server sent a %s", packet.Code))
+	return p.discard(reasonf(BadPacket, p.Method(), "the server sent a %s", packet.Code))
 }
 
 func (p *Peer) request(now time.Time, packet Packet, octets []byte) Step {
@@ -131,7 +131,7 @@ func (p *Peer) request(now time.Time, packet Packet, octets []byte) Step {
 		step.Notice = notice(packet.Data)
 		return step
 	case TypeNak:
-		return p.discard(reasonf(BadPacket, p.doing(), "the server sent a Nak"))
+		return p.discard(reasonf(BadPacket, p.Method(), "the server sent a Nak"))
 	}
 	if p.method == nil {
 		return p.propose(now, packet, octets)
@@ -140,7 +140,7 @@ func (p *Peer) request(now time.Time, packet Packet, octets []byte) Step {
 	// a different Type prior to completion of the final round of a given method … a peer receiving such Requests MUST treat
 	// them as invalid, and silently discard them."  RFC 3748 §2.1
 	if packet.Type != p.method.Type() {
-		return p.discard(reasonf(BadPacket, p.doing(), "the server asked for %s in the midst of %s", packet.Type, p.method.Type()))
+		return p.discard(reasonf(BadPacket, p.Method(), "the server asked for %s in the midst of %s", packet.Type, p.method.Type()))
 	}
 	return p.turn(packet, octets, p.machine.request(now, packet.Identifier, packet.Data))
 }
@@ -148,7 +148,7 @@ func (p *Peer) request(now time.Time, packet Packet, octets []byte) Step {
 // identity answers who we are. Once a method is under way it is too late to ask.
 func (p *Peer) identity(packet Packet, octets []byte) Step {
 	if p.method != nil {
-		return p.discard(reasonf(BadPacket, p.doing(), "the server asked for the identity in the midst of %s", p.method.Type()))
+		return p.discard(reasonf(BadPacket, p.Method(), "the server asked for the identity in the midst of %s", p.method.Type()))
 	}
 	return p.respond(packet, octets, TypeIdentity, []byte(p.config.Identity))
 }
@@ -225,7 +225,7 @@ func (p *Peer) failure(packet Packet) Step {
 	if p.failed != nil {
 		return p.end(p.failed)
 	}
-	reason := reasonf(Refused, p.doing(), "the server said Failure")
+	reason := reasonf(Refused, p.Method(), "the server said Failure")
 	reason.ByPeer = true
 	return p.end(reason)
 }
@@ -234,7 +234,7 @@ func (p *Peer) failure(packet Packet) Step {
 // Identifier field of the Response packet that it is sent in response to."  RFC 3748 §4.2
 func (p *Peer) misplaced(packet Packet) *Reason {
 	if p.answered && packet.Identifier != p.lastIdentifier {
-		return reasonf(BadPacket, p.doing(), "%s after a response with identifier %d", packet, p.lastIdentifier)
+		return reasonf(BadPacket, p.Method(), "%s after a response with identifier %d", packet, p.lastIdentifier)
 	}
 	return nil
 }
@@ -242,13 +242,13 @@ func (p *Peer) misplaced(packet Packet) *Reason {
 func (p *Peer) discard(reason *Reason) Step { return Step{Discarded: reason} }
 
 func (p *Peer) end(reason *Reason) Step {
-	method := p.doing()
+	method := p.Method()
 	p.Wipe()
 	return Step{Done: &Result{Err: reason, Method: method, Identity: p.config.Identity}}
 }
 
-// doing is the method under way, 0 when none.
-func (p *Peer) doing() Type {
+// Method is the one under way, 0 when none.
+func (p *Peer) Method() Type {
 	if p.method == nil {
 		return 0
 	}
@@ -269,7 +269,7 @@ func (p *Peer) ready() (outcome, *Reason) {
 
 // Format prints what the peer is doing, and none of its secrets, for every verb.
 func (p *Peer) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "EAP peer %q doing %s", p.config.Identity, doing(p.doing()))
+	fmt.Fprintf(f, "EAP peer %q doing %s", p.config.Identity, doing(p.Method()))
 }
 
 // Wipe ends the conversation and clears its secrets.

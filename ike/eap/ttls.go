@@ -273,7 +273,7 @@ func (p *ttlsPeer) finished(*tunnel) (outcome, *Reason) {
 		inside.msk.Wipe()
 		inside.emsk.Wipe()
 	}
-	o.inner = p.peer.doing()
+	o.inner = p.peer.Method()
 	o.innerName = o.inner.String()
 	return o, nil
 }

@@ -2,7 +2,9 @@ package ikev2
 
 import (
 	"bytes"
+	"crypto/x509"
 	"fmt"
+	"time"
 
 	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
@@ -24,12 +26,13 @@ type ikeAuth struct {
 	child *createChild // nil: childless
 	begun bool         // the first request is out
 	rounds
-	idBody, peerBody []byte    // bodies of our last IDi and of the responder's last IDr
-	asked            bool      // the request under way asks for EAP
-	follows          bool      // the responder has another round (ANOTHER_AUTH_FOLLOWS)
-	only             bool      // the responder proves itself by EAP alone (RFC 5998)
-	peer             *eap.Peer // our conversation; nil when none is under way
-	packet           []byte    // of ours, to be sent
+	idBody, peerBody []byte      // bodies of our last IDi and of the responder's last IDr
+	asked            bool        // the request under way asks for EAP
+	follows          bool        // the responder has another round (ANOTHER_AUTH_FOLLOWS)
+	only             bool        // the responder proves itself by EAP alone (RFC 5998)
+	peer             *eap.Peer   // our conversation; nil when none is under way
+	packet           []byte      // of ours, to be sent
+	server           *auth.Trial // of the server's chain that TLS has just shown
 	eap              *eap.Result
 }
 
@@ -74,11 +77,14 @@ func (x *ikeAuth) request(sa *ikeSA) ([]wire.Payload, bool) {
 	if reason == nil && !x.begun {
 		x.child, reason = m.firstChild(sa)
 	}
-	if reason != nil {
-		m.close(reason)
+	switch {
+	case reason != nil && x.begun:
+		x.refuse(sa, reason)
 		return nil, false
-	}
-	if x.begun {
+	case reason != nil:
+		x.giveUp(sa, reason)
+		return nil, false
+	case x.begun:
 		return payloads, true
 	}
 	x.begun = true
@@ -89,7 +95,7 @@ func (x *ikeAuth) request(sa *ikeSA) ([]wire.Payload, bool) {
 	m.logf("CHD", 0, "establishing CHILD_SA %s", x.child.offer.cfg.Name)
 	child, err := x.child.offer.payloads(sa, nil)
 	if err != nil {
-		m.close(sa.reason(core.Internal, 2, "IKE_AUTH", 1, err.Error()))
+		x.giveUp(sa, sa.reason(core.Internal, 2, "IKE_AUTH", 1, err.Error()))
 		return nil, false
 	}
 	return append(payloads, child...), true
@@ -164,10 +170,8 @@ func (x *ikeAuth) another(conn *core.Connection) []wire.Payload {
 
 // response takes what the responder says, and goes on, or ends IKE_AUTH.
 func (x *ikeAuth) response(sa *ikeSA, msg *wire.Message) {
-	m := sa.m
 	if refusal := msg.ErrorNotify(); refusal != nil && msg.Count(wire.TypeAUTH)+msg.Count(wire.TypeEAP) == 0 {
-		x.abort(m, sa, nil)
-		m.close(sa.refusedBy(refusal, 1, msg))
+		x.giveUp(sa, sa.refusedBy(refusal, 1, msg))
 		return
 	}
 	if msg.Notify(wire.AnotherAuthFollows) != nil {
@@ -256,8 +260,7 @@ func (x *ikeAuth) next(sa *ikeSA, msg *wire.Message) {
 // again sends the next request of the exchange, unless the IKE SA is not wanted any more.
 func (x *ikeAuth) again(sa *ikeSA) {
 	if end := sa.m.ends(); end != nil {
-		x.abort(sa.m, sa, nil)
-		sa.m.close(end.(*deleteIKE).reason)
+		x.giveUp(sa, end.(*deleteIKE).reason)
 		return
 	}
 	sa.m.begin(sa, x)
@@ -284,6 +287,13 @@ func (x *ikeAuth) refuse(sa *ikeSA, reason *core.Reason) {
 	sa.m.say(sa, kind, reason)
 }
 
+// giveUp ends the IKE SA without a word to the responder.
+func (x *ikeAuth) giveUp(sa *ikeSA, reason *core.Reason) {
+	x.abort(sa.m, sa, nil)
+	x.wipe()
+	sa.m.close(reason)
+}
+
 // accept goes on with a responder that has proved who it is.
 func (x *ikeAuth) accept(sa *ikeSA, msg *wire.Message) {
 	m, opened := sa.m, sa.opened
@@ -300,7 +310,12 @@ func (x *ikeAuth) accept(sa *ikeSA, msg *wire.Message) {
 // beginEAP answers the responder's first packet.
 func (x *ikeAuth) beginEAP(sa *ikeSA, msg *wire.Message) {
 	x.asked = false
-	peer, err := sa.eapPeer(x.mine, x.only)
+	peer, err := sa.eapPeer(x.mine, x.only, func(now time.Time, chain []*x509.Certificate) (err error) {
+		if x.server, err = sa.tryServer(now, x.mine, chain); err == nil {
+			_, err = x.server.Verdict()
+		}
+		return err
+	})
 	if err != nil {
 		x.refuse(sa, sa.refusedEAP(sa.m.conn.Local[x.mine], asEAPReason(err), msg.MessageID))
 		return
@@ -325,13 +340,12 @@ func (x *ikeAuth) conversed(sa *ikeSA, msg *wire.Message) {
 	case step.Done != nil && step.Done.Err == nil:
 		x.finishEAP(sa, step.Done, msg)
 	case step.Done != nil && packet.Code() == wire.EAPFailure:
-		x.abort(m, sa, nil)
-		m.close(sa.refusedEAP(mine, step.Done.Err, msg.MessageID)) // the peer has ended it
+		x.giveUp(sa, sa.refusedEAP(mine, step.Done.Err, msg.MessageID)) // the peer has ended it
 	case step.Done != nil:
 		x.refuse(sa, sa.refusedEAP(mine, step.Done.Err, msg.MessageID))
 	case step.Send != nil:
 		x.packet = step.Send
-		x.again(sa)
+		x.trust(sa, msg)
 	default:
 		// There is no other packet to come: IKE's requests have one response each.
 		x.refuse(sa, sa.refusedEAP(mine, step.Discarded, msg.MessageID))
@@ -349,9 +363,25 @@ func (x *ikeAuth) finishEAP(sa *ikeSA, result *eap.Result, msg *wire.Message) {
 		x.refuse(sa, r)
 		return
 	}
-	sa.judgeTLS(serverTrial{sa, x.mine, x.only}.trial, result.Certificates, x, func(err error) {
+	x.again(sa)
+}
+
+// trust goes on with a server that TLS has just shown when all that has to be asked for is known: nothing that is for nobody else,
+// as a password, goes into the tunnel before.
+func (x *ikeAuth) trust(sa *ikeSA, msg *wire.Message) {
+	trial := x.server
+	x.server = nil
+	if trial == nil {
+		x.again(sa)
+		return
+	}
+	if _, err := trial.Verdict(); err != nil {
+		x.again(sa) // TLS has an alert to send
+		return
+	}
+	sa.judgeTLS(trial, x, func(err error) {
 		if err != nil {
-			x.refuse(sa, sa.refusedEAP(sa.m.conn.Local[x.mine], distrusted(result.Method, err), msg.MessageID))
+			x.refuse(sa, sa.refusedEAP(sa.m.conn.Local[x.mine], distrusted(x.peer.Method(), err), msg.MessageID))
 			return
 		}
 		x.again(sa)

@@ -2,6 +2,8 @@ package ikev2
 
 import (
 	"bytes"
+	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/goswan/goswan/ike/auth"
@@ -93,6 +95,7 @@ func (a *applicant) read(sa *ikeSA) *core.Reason {
 		a.asked = idr
 		sa.readRequests(a.req.msg)
 		sa.opened.eapOnly = a.req.msg.Notify(wire.EAPOnlyAuthentication) != nil
+		sa.opened.multiple = sa.opened.multiple || a.req.msg.Notify(wire.MultipleAuthSupported) != nil
 	}
 	sa.remoteID = idi
 	a.follows = a.req.msg.Notify(wire.AnotherAuthFollows) != nil
@@ -145,7 +148,12 @@ func (a *applicant) leaves(sa *ikeSA, req *request) *core.Reason {
 	if server, ok := a.talk.machine.(*eap.Server); ok && server.Failing() != nil {
 		return sa.refusedEAP(a.conn.Remote[a.theirs], server.Failing(), req.msg.MessageID)
 	}
-	return sa.refusedBy(req.msg.ErrorNotify(), 1, req.msg)
+	if n := req.msg.ErrorNotify(); n != nil {
+		return sa.refusedBy(n, 1, req.msg)
+	}
+	r := sa.reason(core.Deleted, 1, "INFORMATIONAL", req.msg.MessageID, fmt.Sprintf("the peer %q gave up before it was authenticated", sa.remoteID))
+	r.ByPeer = true
+	return r
 }
 
 // judgedRound is the end of a later round.
@@ -192,6 +200,9 @@ func (m *Machine) ownRound(sa *ikeSA, a *applicant) ([]wire.Payload, *core.Reaso
 		return nil, nil
 	}
 	mine, me, reason := conn.Local[a.mine], a.me, a.lacking
+	if reason == nil && len(conn.Local) > 1 && !sa.opened.multiple {
+		reason = sa.noSeveralRounds()
+	}
 	if reason == nil && mine.Method == core.AuthEAP {
 		reason = sa.mayRelyOnEAP(a)
 	}
@@ -308,11 +319,16 @@ func (m *Machine) takeProofByEAP(sa *ikeSA, a *applicant) {
 	result := a.talk.result
 	defer a.wipe()
 	if !sa.checkAUTH(wire.First[*wire.AUTH](a.req.msg), result.MSK, a.claim.body) {
-		m.reject(sa, a, sa.wrongKeyOfEAP(a.req.msg.MessageID))
+		reason := sa.wrongKeyOfEAP(a.req.msg.MessageID)
+		if a.talk.radius && len(result.MSK) == 0 {
+			reason.Text = fmt.Sprintf("the AUTH of %q is made with a key of EAP that the RADIUS server has not sent, or with a wrong one", sa.remoteID)
+			reason.Fix = "let the RADIUS server send MS-MPPE-Send-Key and MS-MPPE-Recv-Key (in FreeRADIUS `use_mppe = yes`)"
+		}
+		m.reject(sa, a, reason)
 		return
 	}
 	m.logf("IKE", 1, "authentication of '%s' with EAP successful", sa.remoteID)
-	sa.eapID, a.talk.result = result.Identity, nil
+	sa.eapID, a.talk.result = a.userName(m.env.Catalog(), result), nil
 	if a.talk.radius {
 		grant := result.Grant
 		sa.grant = &grant
@@ -329,15 +345,49 @@ func (m *Machine) takeProofByEAP(sa *ikeSA, a *applicant) {
 	m.goOn(sa, a, []wire.Payload{own})
 }
 
-// otherConnections are those that the applicant may mean as well, for all that was said to it so far.
-func (a *applicant) otherConnections() (others []*core.Connection) {
-	mine, theirs := a.conn.Local[0], a.conn.Remote[a.theirs]
+// meant are the connections that the applicant may mean while it does EAP: the one that is being followed, and those that differ
+// from it only in what is not settled before EAP's end.
+func (sa *ikeSA) meant(a *applicant) []*core.Connection {
+	conns := []*core.Connection{a.conn}
 	for _, c := range a.conns {
-		if a.theirs < len(c.Remote) && len(c.Remote) == len(a.conn.Remote) && len(c.Local) == len(a.conn.Local) && c.Local[0].ID == mine.ID &&
-			c.Local[0].Method == mine.Method && c.Remote[a.theirs].EAP.RADIUS == theirs.EAP.RADIUS &&
-			slices.Contains([]uint64{0, uint64(theirs.EAP.Method)}, uint64(c.Remote[a.theirs].EAP.Method)) {
-			others = append(others, c)
+		if sa.unsupported(c) == nil && a.saidFor(c) && a.provedFor(c) && sa.mayTake(c, a) {
+			conns = append(conns, c)
 		}
 	}
-	return others
+	return conns
+}
+
+// saidFor tells whether a connection would have had us say what we said.
+func (a *applicant) saidFor(c *core.Connection) bool {
+	if len(c.Local) != len(a.conn.Local) {
+		return false
+	}
+	for i, mine := range a.conn.Local[:max(a.mine, 1)] {
+		if c.Local[i].ID != mine.ID || c.Local[i].Method != mine.Method {
+			return false
+		}
+	}
+	return true
+}
+
+// provedFor tells whether a connection demands in the rounds that are done what the followed one does, which judged them.
+func (a *applicant) provedFor(c *core.Connection) bool {
+	if len(c.Remote) != len(a.conn.Remote) {
+		return false
+	}
+	for i, judged := range a.conn.Remote[:a.theirs] {
+		want := c.Remote[i]
+		want.Source, want.IDSource = judged.Source, judged.IDSource
+		if !reflect.DeepEqual(want, judged) {
+			return false
+		}
+	}
+	return true
+}
+
+// mayTake tells whether a connection takes the EAP that is under way.
+func (sa *ikeSA) mayTake(c *core.Connection, a *applicant) bool {
+	want, under := c.Remote[a.theirs], a.conn.Remote[a.theirs]
+	method := want.EAP.Method == under.EAP.Method || want.EAP.Method == 0 && slices.Contains(sa.m.env.Settings.EAP.Preferred, under.EAP.Method)
+	return want.Method == core.AuthEAP && want.EAP.RADIUS == under.EAP.RADIUS && method && a.id.Matches(want.ID) != auth.MatchNone
 }

@@ -42,12 +42,19 @@ func (m *Machine) reconfigure(c *core.Connection) {
 	}
 }
 
-// takeReloaded is the end of the waiting.
+// takeReloaded is the end of the waiting. A responder is told nothing of the connections that it has yet to choose from.
 func (m *Machine) takeReloaded() {
-	if m.reloaded != nil && m.conn != nil && m.reloaded.Name == m.conn.Name {
-		m.conn = m.reloaded
-	}
+	next := m.reloaded
 	m.reloaded = nil
+	if m.conn == nil {
+		return
+	}
+	if !m.initiates() && (next == nil || next.Name != m.conn.Name) {
+		next = m.env.Catalog().Connection(m.conn.Name)
+	}
+	if next != nil && next.Name == m.conn.Name {
+		m.conn = next
+	}
 }
 
 // done ends an operation that needs no task.
@@ -229,7 +236,7 @@ func (m *Machine) deleteLineage(c core.Delete) {
 		m.done(c.Op, nil)
 	case sa.times.established.IsZero():
 		if sa.initiator && sa.judging != nil {
-			m.deleteNow(sa) // for the peer it is up
+			m.deleteNow(sa) // for the peer it may be up
 		}
 		m.close(m.orCancelled(c.Reason))
 		m.done(c.Op, nil)

@@ -1,6 +1,7 @@
 package ikev2
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -100,20 +101,14 @@ func (m *Machine) failTalk(sa *ikeSA, a *applicant, reason *eap.Reason, before [
 // endTalk judges what EAP proved, and says Success to a peer that may be let in.
 func (m *Machine) endTalk(sa *ikeSA, a *applicant, result *eap.Result, before []wire.Payload, packet []byte) {
 	a.talk.machine, a.talk.result = nil, result
-	m.logf("IKE", 1, "EAP method %s succeeded for '%s', %s", methodName(result), result.Identity, established(result))
+	m.logf("IKE", 1, "EAP method %s succeeded for '%s', %s", methodName(result), auth.FromUser(result.Identity), established(result))
 	if a.only && len(result.MSK) == 0 {
 		r := sa.reason(core.AuthenticationFailed, 1, "IKE_AUTH", a.req.msg.MessageID, "the EAP method made no key, so it proves nobody to the peer")
 		r.Fix = "use EAP-TLS, EAP-TTLS or PEAP, or `local { auth = pubkey }`" + at(a.conn.Local[0].Source)
 		m.reject(sa, a, r)
 		return
 	}
-	sa.judgeTLS(clientTrial{sa, a}.trial, result.Certificates, nil, func(err error) {
-		var reason *core.Reason
-		if err != nil {
-			reason = sa.refusedEAP(a.conn.Remote[a.theirs], distrusted(result.Method, err), a.req.msg.MessageID)
-		} else {
-			reason = m.settleUser(sa, a, result)
-		}
+	m.settleUser(sa, a, result, sa.meant(a), nil, func(reason *core.Reason) {
 		if reason != nil {
 			m.reject(sa, a, reason)
 			return
@@ -122,32 +117,43 @@ func (m *Machine) endTalk(sa *ikeSA, a *applicant, result *eap.Result, before []
 	})
 }
 
-// settleUser finds the connection that takes the user: the one that is being followed, or another that was meant as well.
-func (m *Machine) settleUser(sa *ikeSA, a *applicant, result *eap.Result) *core.Reason {
-	first := sa.takesUser(a.conn, a, result)
-	if first == nil {
-		return nil
+// settleUser finds the first connection that takes the user, and the certificate that TLS showed. The refusal is why the first of
+// all did not.
+func (m *Machine) settleUser(sa *ikeSA, a *applicant, result *eap.Result, conns []*core.Connection, refusal *core.Reason, then func(*core.Reason)) {
+	if len(conns) == 0 {
+		then(refusal)
+		return
 	}
-	for _, c := range a.otherConnections() {
-		if sa.takesUser(c, a, result) == nil {
-			m.logf("CFG", 1, "switching to peer config %s", quoted(c.Name))
-			a.conn, m.conn = c, c
-			return nil
+	conn := conns[0]
+	next := func(reason *core.Reason) { m.settleUser(sa, a, result, conns[1:], cmp.Or(refusal, reason), then) }
+	if reason := sa.takesUser(conn, a, result); reason != nil {
+		next(reason)
+		return
+	}
+	sa.judgeClient(conn, a, result.Certificates, func(err error) {
+		if err != nil {
+			next(sa.refusedEAP(conn.Remote[a.theirs], distrusted(result.Method, err), a.req.msg.MessageID))
+			return
 		}
-	}
-	return first
+		if conn != a.conn {
+			m.logf("CFG", 1, "switching to peer config %s", quoted(conn.Name))
+			a.conn, m.conn = conn, conn
+		}
+		then(nil)
+	})
 }
 
 // takesUser tells whether a connection is for whom EAP proved the peer to be; nil if it is.
 func (sa *ikeSA) takesUser(conn *core.Connection, a *applicant, result *eap.Result) *core.Reason {
 	want := conn.Remote[a.theirs]
-	user := auth.FromUser(result.Identity)
+	user := auth.FromUser(a.userName(sa.m.env.Catalog(), result))
 	text, fix := "", ""
 	switch {
 	case want.EAP.IDSet && user.Matches(want.EAP.ID) == auth.MatchNone:
 		text = fmt.Sprintf("EAP proved the peer to be %q, connection %s requires %q", result.Identity, quoted(conn.Name), want.EAP.ID)
-		fix = fmt.Sprintf("set `eap_id` of `remote`%s to %s", at(want.Source), result.Identity)
-	case !want.EAP.IDSet && !want.EAP.RADIUS && !isAddress(a.id) && !provesUser(result, a.id):
+		fix = fmt.Sprintf("set `eap_id` of `remote`%s to %s", at(want.Source), user)
+	// An address says nothing of a user, unless it is what the connection is for.
+	case !want.EAP.IDSet && !want.EAP.RADIUS && !(isAddress(a.id) && want.ID.IsAny()) && !provesUser(result, a.id):
 		text = fmt.Sprintf("the peer says it is %q, and EAP proved it to be %q", a.id, result.Identity)
 		fix = fmt.Sprintf("set `eap_id = %%any` in `remote`%s to tell users by EAP alone", at(want.Source))
 	case len(want.Groups) > 0 && !slices.ContainsFunc(result.Grant.Groups, func(group string) bool { return slices.Contains(want.Groups, group) }):
@@ -172,13 +178,16 @@ func provesUser(result *eap.Result, id auth.Identity) bool {
 }
 
 // sameName tells whether a user's name is an identity, with or without a Windows domain before it.
-func sameName(name string, id auth.Identity) bool {
-	for _, n := range []string{name, withoutDomain(name)} {
+func sameName(name string, id auth.Identity) bool { return fitName(name, id) > 0 }
+
+// fitName is how a user's name is an identity: 2 as it is, 1 without a Windows domain before it, 0 not at all.
+func fitName(name string, id auth.Identity) (fit int) {
+	for i, n := range []string{withoutDomain(name), name} {
 		if auth.FromUser(n).Matches(id) == auth.MatchPerfect {
-			return true
+			fit = i + 1
 		}
 	}
-	return false
+	return fit
 }
 
 func withoutDomain(name string) string {
@@ -190,8 +199,9 @@ func withoutDomain(name string) string {
 
 // nameOf is an identity as EAP's, which is a text.
 func nameOf(id auth.Identity) string {
-	if id.Type == auth.IDKeyID {
-		return id.Data
+	switch id.Type {
+	case auth.IDKeyID, auth.IDFQDN, auth.IDRFC822Addr:
+		return id.Data // in UTF-8, where String is for people
 	}
 	return id.String()
 }
@@ -304,7 +314,7 @@ func (sa *ikeSA) serverMethods(a *applicant, want core.Auth) (methods []eap.Serv
 		types = settings.Preferred
 	}
 	own, lacking := sa.tlsCertificates(a.conn.Local[0], sa.localID)
-	conf := sa.tlsConfig(own, clientTrial{sa, a}.trial, a.only)
+	conf := sa.tlsConfig(own, sa.clientVerifier(a), a.only)
 	users := sa.m.users()
 	for _, t := range types {
 		if a.only && !slices.Contains(provingMethods, t) {
@@ -358,37 +368,61 @@ func (m *Machine) hasUsers() bool {
 
 func isUser(s *core.Secret) bool { return s.Kind == core.SecretEAP || s.Kind == core.SecretNTLM }
 
-// users finds the accounts in the secrets that name an owner. All are looked at, whoever it is.
+// users finds the accounts in the secrets that name an owner.
 func (m *Machine) users() eap.Users {
 	catalog := m.env.Catalog()
-	return func(name string) (account eap.Account, found bool) {
-		for _, s := range catalog.Secrets {
-			if !isUser(s) {
-				continue
-			}
-			for _, owner := range s.Owners {
-				if !sameName(name, owner) {
-					continue
-				}
-				if found = true; s.Kind == core.SecretNTLM {
-					account.NTHash = s.Key
-				} else {
-					account.Password = s.Key
-				}
-			}
-		}
-		return account, found
+	return func(name string) (eap.Account, bool) {
+		account, owner := accountOf(catalog, name)
+		return account, !owner.IsAny()
 	}
 }
 
-// eapPeer makes our own machine for a round; only: EAP has to prove the responder too.
-func (sa *ikeSA) eapPeer(round int, only bool) (*eap.Peer, error) {
+// accountOf is the account of a user, and its owner, %any for none: whose name it is, before whose it is without a Windows domain.
+// All are looked at, whoever it is.
+func accountOf(catalog *core.Catalog, name string) (account eap.Account, owner auth.Identity) {
+	best := 0
+	for _, s := range catalog.Secrets {
+		if !isUser(s) {
+			continue
+		}
+		for _, o := range s.Owners {
+			fit := fitName(name, o)
+			if fit == 0 || fit < best {
+				continue
+			}
+			if fit > best {
+				account, owner, best = eap.Account{}, o, fit
+			}
+			if s.Kind == core.SecretNTLM {
+				account.NTHash = s.Key
+			} else {
+				account.Password = s.Key
+			}
+		}
+	}
+	return account, owner
+}
+
+// userName is whom EAP proved an applicant to be. An account in `secrets` has one name: what was typed may have capitals or a Windows
+// domain, which make no other user of it.
+func (a *applicant) userName(catalog *core.Catalog, result *eap.Result) string {
+	if a.talk.radius || result.Method == eap.TypeTLS {
+		return result.Identity
+	}
+	if _, owner := accountOf(catalog, result.Identity); !owner.IsAny() {
+		return nameOf(owner)
+	}
+	return result.Identity
+}
+
+// eapPeer makes our own machine for a round; only: EAP has to prove the responder too. verify judges the server in TLS.
+func (sa *ikeSA) eapPeer(round int, only bool, verify verifyFunc) (*eap.Peer, error) {
 	mine, settings := sa.m.conn.Local[round], sa.m.env.Settings.EAP
 	name := nameOf(sa.localID)
 	if mine.EAP.IDSet && !mine.EAP.ID.IsAny() {
 		name = nameOf(mine.EAP.ID)
 	}
-	methods, err := sa.peerMethods(mine, round, name, only)
+	methods, err := sa.peerMethods(mine, name, only, verify)
 	if err != nil {
 		return nil, err
 	}
@@ -400,14 +434,14 @@ func (sa *ikeSA) eapPeer(round int, only bool) (*eap.Peer, error) {
 var anyMethod = []eap.Type{eap.TypeTLS, eap.TypeTTLS, eap.TypePEAP, eap.TypeMSCHAPv2}
 
 // peerMethods are those that we do; of any those that we have what they need for.
-func (sa *ikeSA) peerMethods(mine core.Auth, round int, name string, only bool) (methods []eap.PeerMethod, err error) {
+func (sa *ikeSA) peerMethods(mine core.Auth, name string, only bool, verify verifyFunc) (methods []eap.PeerMethod, err error) {
 	types, any := []eap.Type{mine.EAP.Method}, mine.EAP.Method == 0
 	if any {
 		types = anyMethod
 	}
 	password, missing := sa.password(mine, name)
 	own, lacking := sa.tlsCertificates(mine, sa.localID)
-	conf := sa.tlsConfig(own, serverTrial{sa, round, only}.trial, only)
+	conf := sa.tlsConfig(own, verify, only)
 	for _, t := range types {
 		switch {
 		case only && !slices.Contains(provingMethods, t):
@@ -494,58 +528,55 @@ func usableInTLS(key crypto.PublicKey) bool {
 }
 
 // tlsConfig is TLS inside EAP.
-func (sa *ikeSA) tlsConfig(own []tls.Certificate, trial trialFunc, only bool) eap.TLSConfig {
+func (sa *ikeSA) tlsConfig(own []tls.Certificate, verify verifyFunc, only bool) eap.TLSConfig {
 	settings := sa.m.env.Settings.EAP
 	return eap.TLSConfig{
 		Certificates: own, MinVersion: settings.MinTLS, MaxVersion: settings.MaxTLS, FragmentSize: settings.FragmentSize,
-		WithoutEMS: settings.WithoutEMS || !only,
-		Verify: func(now time.Time, chain []*x509.Certificate) error {
-			t, err := trial(now, chain)
-			if err == nil {
-				// What would have to be fetched is seen to at the end of EAP, before anything is believed.
-				_, err = t.Verdict()
-			}
-			return err
-		},
+		WithoutEMS: settings.WithoutEMS || !only, Verify: verify,
 	}
 }
 
-// trialFunc judges the chain that was shown in TLS.
-type trialFunc func(now time.Time, chain []*x509.Certificate) (*auth.Trial, error)
+// verifyFunc refuses a chain in TLS, as far as that can be judged without asking anybody.
+type verifyFunc func(now time.Time, chain []*x509.Certificate) error
 
-// serverTrial judges a server's chain for our round.
-type serverTrial struct {
-	sa    *ikeSA
-	round int
-	only  bool
+// clientVerifier takes the chain of an applicant that one of the connections takes which are meant; the error is the first one's.
+// What would have to be fetched is seen to at the end of EAP, before anything is believed.
+func (sa *ikeSA) clientVerifier(a *applicant) verifyFunc {
+	return func(now time.Time, chain []*x509.Certificate) (refusal error) {
+		for _, conn := range sa.meant(a) {
+			t, err := sa.tryClient(now, conn, a, chain)
+			if err == nil {
+				_, err = t.Verdict()
+			}
+			if err == nil {
+				return nil
+			}
+			refusal = cmp.Or(refusal, err)
+		}
+		return refusal
+	}
 }
 
-// trial: the server has to be the responder, or whom aaa_id names.
-func (s serverTrial) trial(now time.Time, chain []*x509.Certificate) (*auth.Trial, error) {
-	conn := s.sa.m.conn
-	mine, want := conn.Local[s.round], conn.Remote[0]
-	id := s.sa.remoteID
+// tryServer begins the trial of a server's chain in a round of ours: the server has to be the responder, or whom aaa_id names.
+func (sa *ikeSA) tryServer(now time.Time, round int, chain []*x509.Certificate) (*auth.Trial, error) {
+	conn := sa.m.conn
+	mine, want := conn.Local[round], conn.Remote[0]
+	id := sa.remoteID
 	req := requirement(conn, want)
 	if !mine.EAP.ServerID.IsAny() {
 		id = mine.EAP.ServerID
 		req = &auth.Requirement{Conn: conn.Name, ID: id, IDSource: mine.Source.String(), CACerts: want.CACerts, Revocation: want.Revocation}
 	}
 	req.Constraints = mine.Constraints
-	return s.sa.tryChain(now, req, chain, id)
+	return sa.tryChain(now, req, chain, id)
 }
 
-// clientTrial judges an applicant's chain.
-type clientTrial struct {
-	sa *ikeSA
-	a  *applicant
-}
-
-// trial: who the client is, its certificate says; what that is worth comes afterwards (takesUser).
-func (c clientTrial) trial(now time.Time, chain []*x509.Certificate) (*auth.Trial, error) {
-	conn := c.a.conn
-	req := requirement(conn, conn.Remote[c.a.theirs])
+// tryClient begins the trial of an applicant's chain for a connection. Who the client is, its certificate says; what that is worth
+// comes afterwards (takesUser).
+func (sa *ikeSA) tryClient(now time.Time, conn *core.Connection, a *applicant, chain []*x509.Certificate) (*auth.Trial, error) {
+	req := requirement(conn, conn.Remote[a.theirs])
 	req.ID = auth.Identity{}
-	return c.sa.tryChain(now, req, chain, auth.Identity{})
+	return sa.tryChain(now, req, chain, auth.Identity{})
 }
 
 // tryChain begins the trial of a chain, whose holder TLS has proved; %any is the holder that the certificate names.
@@ -569,17 +600,22 @@ func (sa *ikeSA) tryChain(now time.Time, req *auth.Requirement, chain []*x509.Ce
 	return sa.m.env.Catalog().Proofs().Trust.Try(now, sa.m.env.Rand, req, shown, id, nil, sa.m.evidence()), nil
 }
 
-// judgeTLS judges a chain with all that has to be asked for.
-func (sa *ikeSA) judgeTLS(trial trialFunc, chain []*x509.Certificate, x exchange, then func(error)) {
+// judgeClient judges the chain of an applicant, if it showed one, with all that has to be asked for.
+func (sa *ikeSA) judgeClient(conn *core.Connection, a *applicant, chain []*x509.Certificate, then func(error)) {
 	if len(chain) == 0 {
 		then(nil)
 		return
 	}
-	t, err := trial(sa.m.now, chain)
+	t, err := sa.tryClient(sa.m.now, conn, a, chain)
 	if err != nil {
 		then(err)
 		return
 	}
+	sa.judgeTLS(t, nil, then)
+}
+
+// judgeTLS brings the trial of a chain to its end; x is our exchange that waits for it.
+func (sa *ikeSA) judgeTLS(t *auth.Trial, x exchange, then func(error)) {
 	sa.m.await(sa, &judging{trial: t, x: x, then: func(v *auth.Verdict, err error) {
 		if err == nil {
 			sa.m.tellVerdict(v)
@@ -631,18 +667,20 @@ func (sa *ikeSA) refusedEAP(a core.Auth, e *eap.Reason, id uint32) *core.Reason 
 
 // wrongKeyOfEAP tells that the peer's AUTH was not made with the key of EAP.
 func (sa *ikeSA) wrongKeyOfEAP(id uint32) *core.Reason {
-	r := sa.reason(core.AuthenticationFailed, 1, "IKE_AUTH", id, fmt.Sprintf("the AUTH of %q does not fit the key that EAP made: somebody else may be between us", sa.remoteID))
-	return r
+	return sa.reason(core.AuthenticationFailed, 1, "IKE_AUTH", id, fmt.Sprintf("the AUTH of %q does not fit the key that EAP made: somebody else may be between us", sa.remoteID))
 }
 
 func (sa *ikeSA) unexpectedEAP(id uint32) *core.Reason {
 	return sa.reason(core.InvalidSyntax, 1, "IKE_AUTH", id, "the peer sent EAP, which nobody asked for")
 }
 
-// noSeveralRounds tells of a responder that does not know RFC 4739.
+// noSeveralRounds tells of a peer that does not know RFC 4739: a responder says it in IKE_SA_INIT, an initiator in IKE_AUTH.
 func (sa *ikeSA) noSeveralRounds() *core.Reason {
-	conn := sa.m.conn
-	r := sa.reason(core.BadConfig, 1, "IKE_SA_INIT", 0, "the peer does not take several authentication rounds (RFC 4739)")
+	conn, exchange, id := sa.m.conn, "IKE_SA_INIT", uint32(0)
+	if !sa.initiator {
+		exchange, id = "IKE_AUTH", 1
+	}
+	r := sa.reason(core.BadConfig, 1, exchange, id, "the peer does not take several authentication rounds (RFC 4739)")
 	r.Fix = fmt.Sprintf("keep one section `local-…` of connection %s%s, or add rounds to the peer's configuration", quoted(conn.Name), at(conn.Local[1].Source))
 	return r
 }

@@ -301,27 +301,38 @@ func TestEAPRefused(t *testing.T) {
 	}
 }
 
-// TestEAPUnchanging: a wrong password and an unknown user take the same messages of the same sizes.
+// TestEAPUnchanging: a wrong password and an unknown user take the same messages of the same sizes. In TLS it is the messages inside
+// the tunnel that are compared: before them signatures differ in size.
 func TestEAPUnchanging(t *testing.T) {
 	p := newPKI(t)
-	var shapes []string
-	for _, change := range []pairOption{
-		func(l, _ *core.Catalog) { l.Secrets[0].Key = secret.Bytes("another") },
-		func(_, r *core.Catalog) { r.Secrets[0].Owners[0] = identity("bob") },
-	} {
-		tc := newTest(t, sim.Faults{}, p.byEAP(eap.TypeMSCHAPv2), change)
-		tc.left.Initiate("site", "net", rightAddr)
-		tc.w.Run(3 * time.Second)
-		shape := ""
-		for _, m := range sim.Told[core.Message](tc.right) {
-			if m.MessageID > 1 {
-				shape += fmt.Sprintf("%v %d %s\n", m.Outbound, m.Size, m.Payloads)
+	for _, method := range []eap.Type{eap.TypeMSCHAPv2, eap.TypeMD5, eap.TypeGTC, eap.TypeTTLS, eap.TypePEAP} {
+		for _, inner := range []eap.Inner{eap.InnerEAP, eap.InnerPAP, eap.InnerMSCHAPv2} {
+			var shapes []string
+			for _, change := range []pairOption{
+				func(l, _ *core.Catalog) { l.Secrets[0].Key = secret.Bytes("of no worth") },
+				func(_, r *core.Catalog) { r.Secrets[0].Owners[0] = identity("bob") },
+			} {
+				tc := newTest(t, sim.Faults{}, p.byEAP(method), func(l, _ *core.Catalog) { l.Connections[0].Local[0].EAP.Inner = inner }, change)
+				tc.left.Initiate("site", "net", rightAddr)
+				tc.w.Run(3 * time.Second)
+				var shape []string
+				for _, m := range sim.Told[core.Message](tc.right) {
+					if m.MessageID > 1 {
+						shape = append(shape, fmt.Sprintf("%v %d %s", m.Outbound, m.Size, m.Payloads))
+					}
+				}
+				if method == eap.TypeTTLS || method == eap.TypePEAP {
+					shape = append(shape[len(shape)-2:], fmt.Sprint(len(shape), " messages"))
+				}
+				shapes = append(shapes, strings.Join(shape, "\n"))
+			}
+			if shapes[0] != shapes[1] {
+				t.Errorf("with EAP-%s a wrong password looks like\n%s\nand an unknown user like\n%s", method, shapes[0], shapes[1])
+			}
+			if method != eap.TypeTTLS {
+				break // there is nothing else inside
 			}
 		}
-		shapes = append(shapes, shape)
-	}
-	if shapes[0] != shapes[1] {
-		t.Errorf("a wrong password looks like\n%s\nand an unknown user like\n%s", shapes[0], shapes[1])
 	}
 }
 
@@ -330,6 +341,8 @@ type radius struct {
 	server *eap.Server
 	grant  eap.Grant
 	asked  []core.EAPQuestion
+	// keyless: it does not send the MSK.
+	keyless bool
 }
 
 func (s *radius) answer(tc *test) func(core.Ask) (core.Answer, time.Duration) {
@@ -353,6 +366,9 @@ func (s *radius) answer(tc *test) func(core.Ask) (core.Answer, time.Duration) {
 		a := eap.Answer{Verdict: eap.Challenge, Packet: step.Send, State: []byte("state")}
 		if step.Done != nil && step.Done.Err == nil {
 			a.Verdict, a.MSK, a.Grant = eap.Accept, step.Done.MSK, s.grant
+			if s.keyless {
+				a.MSK = nil
+			}
 		} else if step.Done != nil {
 			a.Verdict, a.Text = eap.Reject, "not today"
 		}
@@ -443,6 +459,7 @@ func TestRADIUSRefuses(t *testing.T) {
 		}, nil, []string{"BACKEND_FAILED: verdict 9"}},
 		{"a group that the peer is not in", (&radius{}).answer, func(_, r *core.Catalog) { r.Connections[0].Remote[0].Groups = []string{"staff"} },
 			[]string{`is in none of the groups staff that connection "site" requires`, "have the RADIUS server name one of them in Class"}},
+		{"it sends no key", (&radius{keyless: true}).answer, nil, []string{"is made with a key of EAP that the RADIUS server has not sent", "MS-MPPE-Send-Key"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			options := []pairOption{p.byEAP(eap.TypeMSCHAPv2), byRADIUS}
@@ -618,6 +635,12 @@ func TestEAPIsGivenUp(t *testing.T) {
 		tc.w.Run(10 * time.Minute)
 		tc.want("nothing is left", len(tc.left.Lineages())+len(tc.right.Lineages()) == 0)
 	}
+	goroutines(t, before)
+}
+
+// goroutines waits for there to be no more than before.
+func goroutines(t *testing.T, before int) {
+	t.Helper()
 	for range 10000 {
 		if runtime.NumGoroutine() <= before {
 			return

@@ -16,6 +16,7 @@ type claim struct {
 	id    auth.Identity
 	body  []byte // of IDi or IDr
 	proof *wire.AUTH
+	asks  bool // for EAP: it has no AUTH payload (RFC 7296 §2.16)
 	shown auth.Presented
 	msgID uint32
 	round int // of the connection's
@@ -27,11 +28,12 @@ func (c *claim) wanted(conn *core.Connection) core.Auth { return conn.Remote[c.r
 // signs tells whether the proof is a signature, and not made with a pre-shared key or none.
 func (c *claim) signs() bool { return c.method() == core.AuthPubkey }
 
-// method is the proof's kind; "" for one that nobody here can verify. Without any the peer asks for EAP (RFC 7296 §2.16).
+// method is the proof's kind; "" for one that nobody here can verify.
 func (c *claim) method() core.AuthMethod {
-	switch c.proof.Method {
-	case 0:
+	if c.asks {
 		return core.AuthEAP
+	}
+	switch c.proof.Method {
 	case wire.AuthSharedKeyMIC:
 		return core.AuthPSK
 	case wire.AuthRSASignature, wire.AuthECDSA256, wire.AuthECDSA384, wire.AuthECDSA521, wire.AuthDigitalSignature:
@@ -40,11 +42,11 @@ func (c *claim) method() core.AuthMethod {
 	return ""
 }
 
-// readClaim takes the proof of a message. A message without an AUTH payload has one with method 0.
+// readClaim takes the proof of a message, an empty one where there is none.
 func (sa *ikeSA) readClaim(msg *wire.Message, id auth.Identity, body []byte) (*claim, *core.Reason) {
 	c := &claim{id: id, body: body, msgID: msg.MessageID, proof: wire.First[*wire.AUTH](msg)}
 	if c.proof == nil {
-		c.proof = &wire.AUTH{}
+		c.proof, c.asks = &wire.AUTH{}, true
 	}
 	shown, err := sa.presented(msg)
 	if err != nil {
@@ -79,7 +81,7 @@ func (m *Machine) verify(sa *ikeSA, conn *core.Connection, c *claim, x exchange,
 	case sa.unsupported(conn) != nil:
 		m.spend(sa, c)
 		then(sa.unsupported(conn))
-	case method == core.AuthEAP && want.Method != core.AuthEAP:
+	case method == core.AuthEAP && (want.Method != core.AuthEAP || sa.initiator): // a responder has nothing to ask for
 		m.spend(sa, c)
 		then(sa.wantsEAP(conn, c))
 	case method == "" || !want.Method.Takes(method):

@@ -68,6 +68,11 @@ func (sa *ikeSA) refusedBy(n *wire.Notify, phase int, msg *wire.Message) *core.R
 	case core.InvalidKEPayload:
 		return sa.otherIKEGroup(n, msg)
 	case core.AuthenticationFailed:
+		if !sa.initiator {
+			r.Text = fmt.Sprintf("the peer %q does not accept us as %q, or has nothing to prove itself with", sa.remoteID, sa.localID)
+			r.Fix = fmt.Sprintf("its log says why: it may require another identity%s, or not trust the CA of our certificate", at(conn.Local[0].IDSource))
+			return r
+		}
 		r.Text = fmt.Sprintf("the peer refused us as %q when asked for %q", sa.localID, conn.Remote[0].ID)
 		if conn.Local[0].Method.Signs() {
 			r.Fix = fmt.Sprintf("compare the identities%s with the peer's, and let it trust the CA of our certificate; its log says why", at(conn.Local[0].IDSource))

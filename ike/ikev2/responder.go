@@ -77,8 +77,8 @@ func (m *Machine) answer(sa *ikeSA, req *request) {
 		r.answer(m, sa, req)
 		return
 	}
-	if !sa.established() && req.msg.Exchange == header.Informational && sa.opened.applicant != nil && req.msg.ErrorNotify() != nil {
-		// The initiator has refused us in the midst of IKE_AUTH (RFC 7296 §2.21.2).
+	if !sa.established() && req.msg.Exchange == header.Informational && sa.opened.applicant != nil && givesUp(req.msg) {
+		// The initiator has refused us in the midst of IKE_AUTH (RFC 7296 §2.21.2), or does not want the IKE SA any more.
 		sa.respond(req)
 		m.endAnswered(sa, sa.opened.applicant.leaves(sa, req))
 		return
@@ -90,6 +90,11 @@ func (m *Machine) answer(sa *ikeSA, req *request) {
 	}
 	m.logf("IKE", 1, "%s has no place in state %s", req.msg.Header, sa.state)
 	sa.respond(req, &wire.Notify{NotifyType: wire.InvalidSyntax})
+}
+
+// givesUp tells whether an initiator ends an IKE SA that is not established.
+func givesUp(msg *wire.Message) bool {
+	return msg.ErrorNotify() != nil || slices.ContainsFunc(wire.All[*wire.Delete](msg), func(d *wire.Delete) bool { return d.Protocol == suite.IKE })
 }
 
 // wrong tells what a message lacks or has too often, "" when nothing.

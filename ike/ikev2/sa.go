@@ -52,7 +52,7 @@ type opening struct {
 	localMessage, remoteMessage []byte // RealMessage1 and RealMessage2 of RFC 7296 §2.15
 	ni, nr                      []byte
 	childless                   bool // the peer knows RFC 6023
-	multiple                    bool // the peer knows several authentication rounds (RFC 4739)
+	multiple                    bool // the peer knows several authentication rounds (RFC 4739); an initiator says so in IKE_AUTH
 	eapOnly                     bool // the peer takes a responder that EAP alone proves (RFC 5998)
 	candidates                  []*core.Connection
 	applicant                   *applicant // of a responder; nil before IKE_AUTH

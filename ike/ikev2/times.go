@@ -177,7 +177,9 @@ func (m *Machine) currentTimers(sa *ikeSA, visit func(time.Time, func())) {
 func (m *Machine) reap(sa *ikeSA) {
 	sa.reapAt = zero
 	if sa.judging != nil {
-		m.late(sa)
+		if m.late(sa); m.end == nil && !sa.initiator && !sa.established() && sa.reapAt.IsZero() {
+			sa.reapAt = m.now.Add(m.env.Settings.HalfOpenTimeout) // it goes on, with another connection
+		}
 		return
 	}
 	if sa.asks() {
