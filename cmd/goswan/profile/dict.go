@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/goswan/goswan/crypto/secret"
 )
 
 // report collects what a profile has that is not taken over.
@@ -12,6 +14,9 @@ type report struct{ warnings []string }
 
 // maxWarnings is how many are told.
 const maxWarnings = 100
+
+// maxSecret bounds a secret, in octets.
+const maxSecret = 4096
 
 func (r *report) warn(format string, args ...any) {
 	if len(r.warnings) < maxWarnings {
@@ -63,6 +68,29 @@ func (d *dict) text(key string) string {
 		return ""
 	}
 	return strings.TrimSpace(s)
+}
+
+// secret is a key or password as it stands there, blanks and all. No message shows it. nil is none.
+func (d *dict) secret(key string) secret.Bytes {
+	s, _ := take[string](d, key, "a text")
+	switch {
+	case s == "":
+		return nil
+	case len(s) > maxSecret:
+		d.warn("%s has more than %d octets, and is left out", d.at(key), maxSecret)
+		return nil
+	}
+	return secret.Bytes(s)
+}
+
+// user is the name of a user of EAP. swanctl.conf takes one with a * for a pattern, which nobody is.
+func (d *dict) user(key string) string {
+	name := d.text(key)
+	if strings.Contains(name, "*") {
+		d.warn("%s is not taken over: %q is a pattern for swanctl.conf, and not one user", d.at(key), name)
+		return ""
+	}
+	return name
 }
 
 // number is a number that counts something; 0 is none.

@@ -208,20 +208,29 @@ func (w *writer) local(c *Client) {
 			w.set("id", settingID(c.LocalID))
 		}
 		if method == "eap" && c.User != "" {
-			w.set("eap_id", c.User)
+			w.set("eap_id", settingID(auth.FromUser(c.User)))
 		}
 		w.shut()
 	}
 }
 
-// settingID is an identity as swanctl.conf reads it back.
+// settingID is an identity as swanctl.conf reads it back, which takes a name with blanks or commas for several, and a semicolon for
+// a second setting: as text where that will do, else with its type, else in hexadecimal.
 func settingID(id auth.Identity) string {
-	if back, err := auth.ParseIdentity(id.String()); err == nil && back == id {
-		return id.String()
-	}
 	kinds := map[auth.IDType]string{auth.IDFQDN: "fqdn", auth.IDRFC822Addr: "email", auth.IDDERASN1DN: "asn1dn", auth.IDDERASN1GN: "asn1gn",
 		auth.IDKeyID: "keyid", auth.IDIPv4Addr: "ipv4", auth.IDIPv6Addr: "ipv6"}
-	return kinds[id.Type] + ":#" + hex.EncodeToString([]byte(id.Data))
+	text, kind := id.String(), kinds[id.Type]+":"
+	reads := func(text string) bool {
+		back, err := auth.ParseIdentity(text)
+		return err == nil && back == id && !strings.Contains(text, ";")
+	}
+	switch {
+	case reads(text) && (id.Type != auth.IDFQDN || !strings.ContainsAny(text, ", \t")):
+		return text
+	case id.Type != auth.IDDERASN1DN && plain("", id.Data) == nil && reads(kind+id.Data):
+		return kind + id.Data
+	}
+	return kind + "#" + hex.EncodeToString([]byte(id.Data))
 }
 
 // remote writes who the gateway has to be.
@@ -279,7 +288,11 @@ func (w *writer) secrets(s *writer, name string, c *Client) {
 		if user == "" {
 			user = "the user"
 		}
-		w.secret(s, "eap-"+name, c.User, c.Secret, "the password of "+user)
+		id := ""
+		if c.User != "" {
+			id = settingID(auth.FromUser(c.User))
+		}
+		w.secret(s, "eap-"+name, id, c.Secret, "the password of "+user)
 	}
 	if c.Identity == nil {
 		if c.Method.usesCertificate() {

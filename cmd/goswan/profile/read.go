@@ -78,6 +78,16 @@ func (d *dict) identity(key string) auth.Identity {
 	return id
 }
 
+// ownIdentity is the identity of the client, which is one and no pattern.
+func (d *dict) ownIdentity(key string) auth.Identity {
+	id := d.identity(key)
+	if (id.Type == auth.IDFQDN || id.Type == auth.IDRFC822Addr) && strings.Contains(id.Data, "*") {
+		d.warn("%s is not taken over: %q is a pattern for swanctl.conf, and not one identity", d.at(key), id)
+		return auth.Identity{}
+	}
+	return id
+}
+
 // proposals reads proposals in swanctl's words. What goswan cannot do is told, and the default takes its place.
 func (r *report) proposals(at string, p suite.Protocol, text string) []suite.Proposal {
 	list, err := suite.Parse(p, text)

@@ -1,6 +1,8 @@
 package profile
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,6 +22,9 @@ import (
 	"github.com/goswan/goswan/ike/eap"
 )
 
+// commented is a line that has to be filled in.
+var commented = regexp.MustCompile(`(?m)^( *)# `)
+
 // lay writes a profile's directory and reads it as the daemon would.
 func lay(t *testing.T, p *Profile) (*core.Catalog, error) {
 	t.Helper()
@@ -33,7 +38,7 @@ func lay(t *testing.T, p *Profile) (*core.Catalog, error) {
 		data := f.Data
 		if f.Path == "swanctl.conf" { // what is left to be filled in
 			connections, secrets, _ := strings.Cut(string(data), "\nsecrets {")
-			data = []byte(connections + "\nsecrets {" + strings.NewReplacer("# ", "", "write it here", phrase).Replace(secrets))
+			data = []byte(connections + "\nsecrets {" + strings.ReplaceAll(commented.ReplaceAllString(secrets, "$1"), "write it here", phrase))
 			if secrets == "" {
 				data = f.Data
 			}
@@ -319,6 +324,90 @@ func TestNoNameLeadsElsewhere(t *testing.T) {
 		if catalog, err := lay(t, p); err != nil || len(catalog.Connections) != 1 {
 			t.Errorf("the name %q makes a directory that is read with %v", name, err)
 		}
+	}
+}
+
+// TestNamesStayWhatTheyAre has users and identities that swanctl.conf would take for something else: each is read back from the
+// directory as the same name, and the password is found for it.
+func TestNamesStayWhatTheyAre(t *testing.T) {
+	for _, name := range []string{"alice", "alice@example.org", `CORP\alice`, "alice smith", "smith, alice", "a;b=c", "a;", `"alice"`, "a } b {", "# alice", "%any", "%null",
+		"192.0.2.1", "bjørn", "keyid", "a\\nb"} {
+		quoted, err := json.Marshal(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := Read([]byte(`{"type": "ikev2-eap", "remote": {"addr": "h"}, "local": {"eap_id": ` + string(quoted) + `, "shared_secret": "pw"}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		catalog, err := lay(t, p)
+		if err != nil {
+			t.Errorf("the user %q makes a directory that is read with %v", name, err)
+			continue
+		}
+		want := auth.FromUser(name)
+		if got := catalog.Connections[0].Local[0].EAP; got.ID != want || len(catalog.Secrets) != 1 || len(catalog.Secrets[0].Owners) != 1 || catalog.Secrets[0].Owners[0] != want {
+			t.Errorf("the user %q becomes %q, and the password is that of %v", name, got.ID, catalog.Secrets[0].Owners)
+		}
+	}
+	for _, c := range []struct{ local, want string }{
+		{`"eap_id": "*@example.org"`, `"eap_id" is not taken over: "*@example.org" is a pattern`}, {`"id": "*.example.org"`, `"id" is not taken over: "*.example.org" is a pattern`},
+	} {
+		p, err := Read([]byte(`{"type": "ikev2-eap", "remote": {"addr": "h"}, "local": {` + c.local + `}}`))
+		if err != nil || !slices.ContainsFunc(p.Warnings, func(w string) bool { return strings.Contains(w, c.want) }) {
+			t.Errorf("%s is read with %v and the warnings %q", c.local, err, p.Warnings)
+		}
+		if _, err := lay(t, p); err != nil {
+			t.Errorf("%s makes a directory that is read with %v", c.local, err)
+		}
+	}
+}
+
+// TestPasswordsAreTakenAsTheyAre has passwords with what names may not have. None of them is in a message.
+func TestPasswordsAreTakenAsTheyAre(t *testing.T) {
+	for _, password := range []string{" pw ", "p\nw", "p\u00a0w", "\u202ewp", "0xpw", "0spw", `p"w\`, "p # w", "p;w=x"} {
+		quoted, err := json.Marshal(password)
+		if err != nil {
+			t.Fatal(err)
+		}
+		apple := strings.NewReplacer(`"`, "&quot;", "\n", "&#10;").Replace(password)
+		for _, file := range []string{
+			`{"type": "ikev2-eap", "remote": {"addr": "h"}, "local": {"eap_id": "alice", "shared_secret": ` + string(quoted) + `}}`,
+			configuration(vpn("a", key("ExtendedAuthEnabled", "<true/>")+key("AuthName", str("alice"))+key("AuthPassword", str(apple)))),
+			configuration(vpn("a", key("AuthenticationMethod", str("SharedSecret"))+key("SharedSecret", str(apple)))),
+		} {
+			p, err := Read([]byte(file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(p.Warnings) > 0 {
+				t.Errorf("the password %q makes the warnings %q", password, p.Warnings)
+			}
+			catalog, err := lay(t, p)
+			if err != nil || len(catalog.Secrets) != 1 || string(catalog.Secrets[0].Key) != password {
+				t.Errorf("the password %q is read back with %v from %.200s", password, err, file)
+			}
+		}
+	}
+	long := strings.Repeat("MARKER", maxSecret)
+	p, err := Read([]byte(`{"type": "ikev2-eap", "remote": {"addr": "h"}, "local": {"shared_secret": "` + long + `"}}`))
+	if err != nil || p.Clients[0].Secret != nil || len(p.Warnings) != 1 || strings.Contains(p.Warnings[0], "MARKER") {
+		t.Errorf("a password of %d octets is read with %v and %.200q", len(long), err, p.Warnings)
+	}
+}
+
+// TestProfilesAreBounded: what is made of a profile does not grow with the square of what is in it.
+func TestProfilesAreBounded(t *testing.T) {
+	if _, err := Read([]byte(configuration(strings.Repeat(vpn("a", ""), maxConnections)))); err != nil {
+		t.Errorf("%d connections are refused: %v", maxConnections, err)
+	}
+	if _, err := Read([]byte(configuration(strings.Repeat(vpn("a", ""), maxConnections+1)))); err == nil || !strings.Contains(err.Error(), "101 connections in the profile") {
+		t.Errorf("a profile with more than %d connections is read with %v", maxConnections, err)
+	}
+	ca := every(t)["eap"].CAs[0].X509.Raw
+	root := `<dict><key>PayloadType</key><string>com.apple.security.root</string><key>PayloadContent</key><data>` + base64.StdEncoding.EncodeToString(ca) + `</data></dict>`
+	if _, err := Read([]byte(configuration(vpn("a", "") + strings.Repeat(root, maxCertificates+1)))); err == nil || !strings.Contains(err.Error(), "more than 200 certificates") {
+		t.Errorf("a profile with more than %d certificates is read with %v", maxCertificates, err)
 	}
 }
 

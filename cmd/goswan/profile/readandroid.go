@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/goswan/goswan/config/creds"
-	"github.com/goswan/goswan/crypto/secret"
 	"github.com/goswan/goswan/crypto/suite"
 	"github.com/goswan/goswan/esp/spd"
 	"github.com/goswan/goswan/ike/auth"
@@ -109,12 +108,9 @@ func (d *dict) sswanRemote(c *Client) error {
 
 // sswanLocal reads what is of the client.
 func (d *dict) sswanLocal(c *Client) error {
-	c.LocalID = d.identity("id")
+	c.LocalID = d.ownIdentity("id")
 	if c.Method.usesPassword() {
-		c.User = d.text("eap_id")
-		if password := d.text("shared_secret"); password != "" {
-			c.Secret = secret.Bytes(password)
-		}
+		c.User, c.Secret = d.user("eap_id"), d.secret("shared_secret")
 	}
 	if c.Method.usesCertificate() {
 		p12, err := d.base64("p12")

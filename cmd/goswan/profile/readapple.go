@@ -15,7 +15,6 @@ import (
 	"howett.net/plist"
 
 	"github.com/goswan/goswan/config/creds"
-	"github.com/goswan/goswan/crypto/secret"
 	"github.com/goswan/goswan/crypto/suite"
 	"github.com/goswan/goswan/ike/auth"
 )
@@ -58,6 +57,12 @@ func signedContent(file []byte) ([]byte, error) {
 const (
 	maxDepth    = 32
 	maxElements = 100_000
+)
+
+// The bounds of what is made of a profile: every connection names every CA.
+const (
+	maxConnections  = 100
+	maxCertificates = 200
 )
 
 // checkXML holds a property list to its bounds before it is read: depth, number of elements, and no entities of its own. The
@@ -167,6 +172,9 @@ func (m *mobileconfig) payloads(items []any) error {
 			m.warn("%s, a payload of the type %q, is not taken over", d.path, kind)
 		}
 	}
+	if len(connections) > maxConnections {
+		return fmt.Errorf("there are %d connections in the profile; %d are the most", len(connections), maxConnections)
+	}
 	for _, d := range connections {
 		if err := m.connection(d); err != nil {
 			return err
@@ -192,16 +200,16 @@ func (m *mobileconfig) certificates(d *dict) error {
 			m.Intermediates = append(m.Intermediates, c)
 		}
 	}
+	if len(m.cas)+len(m.Intermediates) > maxCertificates {
+		return fmt.Errorf("there are more than %d certificates in the profile", maxCertificates)
+	}
 	return nil
 }
 
 func (m *mobileconfig) pkcs12(d *dict) {
 	octets, _ := take[[]byte](d, "PayloadContent", "data")
 	d.known("PayloadCertificateFileName", "AllowAllAppsAccess", "KeyIsExtractable")
-	identity := &Identity{P12: octets}
-	if password, ok := take[string](d, "Password", "a text"); ok {
-		identity.Passphrase = secret.Bytes(password)
-	}
+	identity := &Identity{P12: octets, Passphrase: d.secret("Password")}
 	m.identities[d.text("PayloadUUID")] = identity
 	d.describes()
 	d.rest()
@@ -234,7 +242,7 @@ func (m *mobileconfig) ikev2(c *Client, d *dict) (err error) {
 	if c.Server, err = d.host("RemoteAddress"); err != nil {
 		return err
 	}
-	c.ServerID, c.LocalID = d.identity("RemoteIdentifier"), d.identity("LocalIdentifier")
+	c.ServerID, c.LocalID = d.identity("RemoteIdentifier"), d.ownIdentity("LocalIdentifier")
 	if err := m.authentication(c, d); err != nil {
 		return err
 	}
@@ -270,23 +278,21 @@ func (m *mobileconfig) authentication(c *Client, d *dict) error {
 			d.warn("%s names a payload that is not in the profile, or no PKCS#12: put the client's certificate and key into x509 and private", d.at("PayloadCertificateUUID"))
 		}
 	}
-	user, password := d.text("AuthName"), d.text("AuthPassword")
-	shared, _ := take[string](d, "SharedSecret", "a text")
+	user, password, shared := d.user("AuthName"), d.secret("AuthPassword"), d.secret("SharedSecret")
 	switch {
 	case extended && method != "SharedSecret" && d.text("PayloadCertificateUUID") != "":
 		c.Method = EAPTLS
 	case extended && method != "SharedSecret":
-		c.Method, c.User, c.Secret = EAP, user, secret.Bytes(password)
+		c.Method, c.User, c.Secret = EAP, user, password
 	case method == "Certificate":
 		c.Method = Certificate
 	case method == "SharedSecret", method == "None", method == "":
-		c.Method, c.Secret = PSK, secret.Bytes(shared)
+		c.Method, c.Secret = PSK, shared
 	default:
 		return fmt.Errorf("%s %q is not one that is known: None, SharedSecret or Certificate", d.at("AuthenticationMethod"), method)
 	}
-	if len(c.Secret) == 0 {
-		c.Secret = nil
-	}
+	// "… the system sends this certificate out for IKEv2 machine authentication": a signature of its type.
+	c.RSAPSS = d.text("CertificateType") == "RSA-PSS"
 	return nil
 }
 
@@ -335,7 +341,7 @@ func (d *dict) associations(key string, p suite.Protocol, withGroup bool, rekey 
 // ikev2Rest tells of what has no place in swanctl.conf, or is so anyway.
 func (d *dict) ikev2Rest(c *Client) {
 	d.known("CertificateType", "DisableRedirect", "NATKeepAliveOffloadEnable", "EnableCertificateRevocationCheck", "ServerCertificateIssuerCommonName",
-		"ProviderType", "EnableFallback", "TLSMinimumVersion", "TLSMaximumVersion", "EnforceRoutes", "EnforceStrictAlgorithmSelection")
+		"ProviderType", "EnableFallback", "OnDemandUserOverrideDisabled", "ExcludeLocalNetworks", "ExcludeCellularServices", "ExcludeAPNs", "ExcludeDeviceCommunication", "TLSMinimumVersion", "TLSMaximumVersion", "EnforceRoutes", "EnforceStrictAlgorithmSelection")
 	if name := d.text("ServerCertificateCommonName"); name != "" && name != c.ServerID.String() {
 		d.warn("%s is not taken over: goswan looks for the id %q in the gateway's certificate, and not for %q", d.at("ServerCertificateCommonName"), c.ServerID, name)
 	}
