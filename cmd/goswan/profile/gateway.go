@@ -234,7 +234,11 @@ func (b *builder) client() error {
 		return fmt.Errorf("the gateway requires the id %q of its clients, and %q does not fit", want, id)
 	}
 	if b.c.Method.usesCertificate() && id.IsAny() {
-		b.note("without --user, the profile leaves it to the device who it says that it is; the gateway requires the id %q", want)
+		required := ""
+		if !want.IsAny() {
+			required = fmt.Sprintf("; the gateway requires the id %q", want)
+		}
+		b.note("without --user, the profile leaves it to the device who it says that it is%s", required)
 	}
 	if b.c.Method == PSK && id.IsAny() {
 		return fmt.Errorf("the gateway takes clients with the id %q: say which one it is for, --user NAME", want)
@@ -290,6 +294,8 @@ func (b *builder) user() error {
 	}
 	if b.c.User == "" {
 		b.note("without --user the device asks for the user's name")
+	} else if user := auth.FromUser(b.c.User); user.Matches(round.EAP.ID) == auth.MatchNone {
+		return fmt.Errorf("the gateway requires the eap_id %q of its users, and %q does not fit", round.EAP.ID, b.c.User)
 	}
 	if b.c.Method == EAP && !round.ID.IsAny() {
 		b.note("the gateway requires the IKE id %q of its clients; most send their address, or the user's name: write id = %%any and use eap_id", round.ID)

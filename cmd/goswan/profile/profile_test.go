@@ -247,6 +247,8 @@ func TestWhatNoClientCanDoIsRefused(t *testing.T) {
 		{sharedKey, Options{PSK: true, User: "alice@example.org", Identity: g.alice}, "a certificate of theirs has no use"},
 		{shared("auth = psk", "auth = pubkey"), Options{PSK: true}, "one side has a pre-shared key and the other has not"},
 		{replace("auth = pubkey\n      id = *@", "auth = eap-peap\n      eap_id = *@"), Options{}, "its method of EAP is PEAP"},
+		{replace("auth = pubkey\n      id = *@", "auth = eap\n      eap_id = *@"), Options{User: "bob"}, `requires the eap_id "*@example.org" of its users, and "bob" does not fit`},
+		{replace("auth = pubkey\n      id = *@", "auth = eap\n      eap_id = *@"), Options{User: "bob@example.org"}, ""},
 		{replace("    remote {", "    remote-0 {\n auth = eap\n eap_id = x\n }\n    remote {"), Options{}, "a signature and then EAP with a password"},
 		{replace("    local {", "    local-0 {\n auth = pubkey\n }\n    local {"), Options{}, "several rounds of authentication (RFC 4739)"},
 	} {
@@ -257,6 +259,20 @@ func TestWhatNoClientCanDoIsRefused(t *testing.T) {
 		_, _, err := New(catalog, catalog.Connections[0].Name, c.o)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v of\n%s\nfails with %v, want %q", c.o, c.conf, err, c.want)
+		}
+	}
+}
+
+// TestNobodyIsRequired: a note that names what the gateway requires is for gateways that require something.
+func TestNobodyIsRequired(t *testing.T) {
+	g := newGateway(t, "ecdsa256", laptops)
+	for remote, want := range map[string]string{
+		"remote {\n auth = pubkey\n }":                          "who it says that it is",
+		"remote {\n auth = pubkey\n id = \"*.example.org\"\n }": `who it says that it is; the gateway requires the id "*.example.org"`,
+	} {
+		_, notes, err := New(g.over(t, remote), "laptops", Options{Now: time.Now()})
+		if err != nil || len(notes) == 0 || !strings.HasSuffix(notes[len(notes)-1], want) {
+			t.Errorf("%s gives the notes %q and %v, want the last to end in %q", remote, notes, err, want)
 		}
 	}
 }
