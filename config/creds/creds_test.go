@@ -268,7 +268,7 @@ func TestProblemsOfDirectories(t *testing.T) {
 	}
 	_, problems := Loader{Dir: root}.Load(nil)
 	want := []string{
-		`pkcs12/rsa.p12: it is encrypted with another passphrase; write it into a section pkcs12-rsa of secrets in swanctl.conf, with file = rsa.p12 and secret = "…"`,
+		`pkcs12/rsa.p12: it is encrypted, and there is no passphrase for it; write it into a section pkcs12-rsa of secrets in swanctl.conf, with file = rsa.p12 and secret = "…"`,
 		"private/open.pem: there is a private key in it, and others can read or change it (mode 0640); run chmod 600 " + filepath.Join(root, "private/open.pem"),
 		`private/rsa.pem: it is encrypted, and there is no passphrase for it; write it into a section private-rsa of secrets in swanctl.conf, with file = rsa.pem and secret = "…"`,
 		`x509ca/gw.pem: "C=CH, O=example, CN=p256" is not a CA (basicConstraints); certificates of hosts and users belong in x509`,

@@ -210,9 +210,14 @@ func readPrivate(file string, passphrase func() (secret.Bytes, error)) (contents
 }
 
 func readContainer(file string, passphrase func() (secret.Bytes, error)) (contents, *Problem) {
+	given, _ := passphrase() // of a container it is never an error
 	c, err := ReadPKCS12(file, passphrase)
 	if err != nil {
-		return contents{}, secretsFix(asProblem(err), file)
+		p := asProblem(err)
+		if errors.Is(p, ErrPassphrase) && given == nil {
+			p.What = fmt.Sprintf("it is %v, and there is no passphrase for it", ErrPassphrase)
+		}
+		return contents{}, secretsFix(p, file)
 	}
 	return contents{certificates: []*auth.Certificate{c.Certificate}, authorities: c.CAs, key: c.Key}, CheckMode(file)
 }

@@ -139,6 +139,30 @@ func FromUser(name string) Identity {
 	return id
 }
 
+// UserName is the name in EAP of whom the identity is: its octets, where they are a text.
+func (id Identity) UserName() string {
+	switch id.Type {
+	case IDFQDN, IDRFC822Addr, IDKeyID:
+		return id.Data
+	}
+	return id.String()
+}
+
+// FitsUser is how the identity is that of a user's name in EAP: 2 as it is, 1 without a Windows domain before it, 0 not at all.
+func (id Identity) FitsUser(name string) int {
+	withoutDomain := name[strings.LastIndexByte(name, '\\')+1:]
+	switch {
+	case FromUser(name).Matches(id) == MatchPerfect:
+		return 2
+	case FromUser(withoutDomain).Matches(id) == MatchPerfect:
+		return 1
+	}
+	return 0
+}
+
+// IsUser tells whether the identity is that of a user's name in EAP, with or without a Windows domain before it.
+func (id Identity) IsUser(name string) bool { return id.FitsUser(name) > 0 }
+
 // FromWire checks an identity as a peer sent it (RFC 7296 §3.5).
 func FromWire(t IDType, data []byte) (Identity, error) {
 	want := map[IDType]int{IDIPv4Addr: 4, IDIPv6Addr: 16}

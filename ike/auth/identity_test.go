@@ -126,3 +126,28 @@ func FuzzIdentity(f *testing.F) {
 		}
 	})
 }
+
+// TestUserNames has names of users in EAP become identities and the same names again.
+func TestUserNames(t *testing.T) {
+	for _, name := range []string{"alice", "alice@example.org", "alice smith", "bjørn", "bjørn@example.org", "%any", "a=b", `CORP\alice`, "a\x00b", "192.0.2.1"} {
+		id := FromUser(name)
+		if got := id.UserName(); got != name || !id.IsUser(name) {
+			t.Errorf("the user %q is the identity %s, whose name is %q; the same user: %v", name, id, got, id.IsUser(name))
+		}
+	}
+	for _, c := range []struct {
+		id, name string
+		is       bool
+	}{
+		{"alice", `CORP\alice`, true}, {"alice", `A\B\Alice`, true}, {`CORP\alice`, "alice", false}, {"alice", "bob", false}, {"%any", "alice", false},
+		{"*@example.org", "alice@example.org", false}, {"alice@example.org", "Alice@Example.org", true}, {"alice", `alice\`, false},
+	} {
+		id, err := ParseIdentity(c.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := id.IsUser(c.name); got != c.is {
+			t.Errorf("%q is the user %q: %v, want %v", c.id, c.name, got, c.is)
+		}
+	}
+}

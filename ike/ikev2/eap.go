@@ -174,36 +174,7 @@ func provesUser(result *eap.Result, id auth.Identity) bool {
 		c, err := auth.NewCertificate(result.Certificates[0])
 		return err == nil && c.Proves(id) == auth.MatchPerfect
 	}
-	return sameName(result.Identity, id)
-}
-
-// sameName tells whether a user's name is an identity, with or without a Windows domain before it.
-func sameName(name string, id auth.Identity) bool { return fitName(name, id) > 0 }
-
-// fitName is how a user's name is an identity: 2 as it is, 1 without a Windows domain before it, 0 not at all.
-func fitName(name string, id auth.Identity) (fit int) {
-	for i, n := range []string{withoutDomain(name), name} {
-		if auth.FromUser(n).Matches(id) == auth.MatchPerfect {
-			fit = i + 1
-		}
-	}
-	return fit
-}
-
-func withoutDomain(name string) string {
-	if i := strings.LastIndexByte(name, '\\'); i >= 0 {
-		return name[i+1:]
-	}
-	return name
-}
-
-// nameOf is an identity as EAP's, which is a text.
-func nameOf(id auth.Identity) string {
-	switch id.Type {
-	case auth.IDKeyID, auth.IDFQDN, auth.IDRFC822Addr:
-		return id.Data // in UTF-8, where String is for people
-	}
-	return id.String()
+	return id.IsUser(result.Identity)
 }
 
 func isAddress(id auth.Identity) bool {
@@ -291,10 +262,10 @@ func (sa *ikeSA) eapServer(a *applicant) (talker, error) {
 	known := ""
 	switch {
 	case want.EAP.IDSet && sendable(want.EAP.ID):
-		known = nameOf(want.EAP.ID)
+		known = want.EAP.ID.UserName()
 	case !want.EAP.IDSet && !isAddress(a.id):
 		// "the responder SHOULD NOT send EAP Identity requests": IDi has told.  RFC 7296 §3.16. An address is not a user.
-		known = nameOf(a.id)
+		known = a.id.UserName()
 	}
 	if want.EAP.RADIUS {
 		return eap.NewPassThrough(eap.PassThroughConfig{Identity: known, MaxRounds: settings.MaxRounds}), nil
@@ -386,7 +357,7 @@ func accountOf(catalog *core.Catalog, name string) (account eap.Account, owner a
 			continue
 		}
 		for _, o := range s.Owners {
-			fit := fitName(name, o)
+			fit := o.FitsUser(name)
 			if fit == 0 || fit < best {
 				continue
 			}
@@ -410,7 +381,7 @@ func (a *applicant) userName(catalog *core.Catalog, result *eap.Result) string {
 		return result.Identity
 	}
 	if _, owner := accountOf(catalog, result.Identity); !owner.IsAny() {
-		return nameOf(owner)
+		return owner.UserName()
 	}
 	return result.Identity
 }
@@ -418,9 +389,9 @@ func (a *applicant) userName(catalog *core.Catalog, result *eap.Result) string {
 // eapPeer makes our own machine for a round; only: EAP has to prove the responder too. verify judges the server in TLS.
 func (sa *ikeSA) eapPeer(round int, only bool, verify verifyFunc) (*eap.Peer, error) {
 	mine, settings := sa.m.conn.Local[round], sa.m.env.Settings.EAP
-	name := nameOf(sa.localID)
+	name := sa.localID.UserName()
 	if mine.EAP.IDSet && !mine.EAP.ID.IsAny() {
-		name = nameOf(mine.EAP.ID)
+		name = mine.EAP.ID.UserName()
 	}
 	methods, err := sa.peerMethods(mine, name, only, verify)
 	if err != nil {
@@ -485,7 +456,7 @@ func (sa *ikeSA) password(mine core.Auth, name string) (secret.Bytes, error) {
 			continue
 		}
 		w := weigh(s, auth.FromUser(name), sa.remoteID)
-		if len(s.Owners) > 0 && !slices.ContainsFunc(s.Owners, func(o auth.Identity) bool { return sameName(name, o) }) {
+		if len(s.Owners) > 0 && !slices.ContainsFunc(s.Owners, func(o auth.Identity) bool { return o.IsUser(name) }) {
 			continue
 		}
 		if w > weight || best == nil {
