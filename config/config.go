@@ -88,6 +88,9 @@ func (d *decoder) catalog(doc *settings.Document) (*core.Catalog, []Warning, err
 		d.loadCredentials(catalog)
 		d.checkKeys(catalog)
 	}
+	if len(d.problems) == 0 {
+		d.checkPasswords(catalog)
+	}
 	for _, phrase := range d.passphrases {
 		phrase.Wipe()
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/goswan/goswan/config/settings"
 	"github.com/goswan/goswan/crypto/sig"
+	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
 	"github.com/goswan/goswan/ike/eap"
 )
@@ -237,24 +238,92 @@ func (d *decoder) checkEAPOnly(c *conn, where at) {
 	}
 }
 
-// checkUsers warns of connections whose peers authenticate by a password where there is none.
+// checkUsers warns of connections whose peers authenticate by a password where nobody has one, and of passwords that are then
+// nobody's: a gateway knows its users by their names.
 func (d *decoder) checkUsers(catalog *core.Catalog) {
 	there := map[core.SecretKind]bool{}
+	var nobodys []*core.Secret
+	isName := func(owner auth.Identity) bool { return !owner.IsAny() }
 	for _, s := range catalog.Secrets {
-		there[s.Kind] = true
-	}
-	for _, c := range catalog.Connections {
-		for _, a := range c.Remote {
-			if a.Method != core.AuthEAP || a.EAP.RADIUS || a.EAP.Method == eap.TypeTLS || there[core.SecretEAP] {
-				continue
-			}
-			// An NT hash is enough for MSCHAPv2, inside a tunnel or not.
-			if there[core.SecretNTLM] && a.EAP.Method != eap.TypeMD5 && a.EAP.Method != eap.TypeGTC {
-				continue
-			}
-			d.report(at{"connections." + c.Name + ".remote", settings.Position(a.Source)}, warning(
-				"add them to secrets: `eap-alice { id = alice secret = \"…\" }`, one setting a line",
-				"auth = %s, and secrets has no passwords of users", authWord(a)))
+		switch {
+		case s.Kind != core.SecretEAP && s.Kind != core.SecretNTLM:
+		case slices.ContainsFunc(s.Owners, isName):
+			there[s.Kind] = true
+		default:
+			nobodys = append(nobodys, s)
 		}
 	}
+	asked := false
+	for _, c := range catalog.Connections {
+		for _, a := range c.Remote {
+			if a.Method != core.AuthEAP || a.EAP.RADIUS || a.EAP.Method == eap.TypeTLS {
+				continue
+			}
+			asked = true
+			if err := d.enough(there, a); err != nil {
+				d.report(at{"connections." + c.Name + ".remote", settings.Position(a.Source)}, err)
+			}
+		}
+	}
+	for _, s := range nobodys {
+		if asked {
+			d.report(at{"secrets." + s.Name, settings.Position(s.Source)}, warning("add `id = alice`, the name of the user",
+				"no user's name is in it, so that no user of this gateway has it"))
+		}
+	}
+}
+
+// enough warns where the secrets of users are not enough for a method. An NT hash is for MSCHAPv2, inside a tunnel or not.
+func (d *decoder) enough(there map[core.SecretKind]bool, a core.Auth) error {
+	method := a.EAP.Method
+	switch method {
+	case eap.TypeTTLS:
+		method = d.Charon.EAP.TTLS
+	case eap.TypePEAP:
+		method = d.Charon.EAP.PEAP
+	}
+	takesHash := method != eap.TypeMD5 && method != eap.TypeGTC
+	if there[core.SecretEAP] || there[core.SecretNTLM] && takesHash {
+		return nil
+	}
+	const fix = "add them to secrets: `eap-alice { id = alice secret = \"…\" }`, one setting a line"
+	if there[core.SecretNTLM] {
+		return warning(fix, "auth = %s, and secrets has only NT hashes of users, which are enough for MSCHAPv2 alone", authWord(a))
+	}
+	return warning(fix, "auth = %s, and secrets has no passwords of users", authWord(a))
+}
+
+// checkPasswords warns of connections in which this host authenticates by a password that is not there.
+func (d *decoder) checkPasswords(catalog *core.Catalog) {
+	for _, c := range catalog.Connections {
+		for _, mine := range c.Local {
+			if mine.Method == core.AuthEAP && mine.EAP.Method != eap.TypeTLS && !mayShowCertificate(catalog, mine) {
+				d.report(at{"connections." + c.Name + ".local", settings.Position(mine.Source)}, checkPassword(catalog, mine))
+			}
+		}
+	}
+}
+
+// mayShowCertificate tells whether any method will do, and there is a certificate for EAP-TLS.
+func mayShowCertificate(catalog *core.Catalog, mine core.Auth) bool {
+	return mine.EAP.Method == 0 && len(mine.Certs)+len(catalog.Proofs().Own) > 0
+}
+
+// checkPassword warns where none of the secrets is the password of a round. One without id is anybody's.
+func checkPassword(catalog *core.Catalog, mine core.Auth) error {
+	id := mine.ID
+	if mine.EAP.IDSet && !mine.EAP.ID.IsAny() {
+		id = mine.EAP.ID
+	}
+	for _, s := range catalog.Secrets {
+		isMine := func(owner auth.Identity) bool { return owner.IsUser(id.UserName()) }
+		if s.Kind == core.SecretEAP && (id.IsAny() || len(s.Owners) == 0 || slices.ContainsFunc(s.Owners, isMine)) {
+			return nil
+		}
+	}
+	name := ""
+	if !id.IsAny() {
+		name = "id = " + id.String() + " "
+	}
+	return warning("add it to secrets: `eap-… { "+name+"secret = \"…\" }`, one setting a line", "auth = %s, and secrets has no password of %s", authWord(mine), nameOf(id, "this host"))
 }

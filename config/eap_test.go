@@ -165,19 +165,70 @@ func TestSecretsOfEveryRound(t *testing.T) {
 
 // TestUsersByMethod has which secrets are enough for which methods.
 func TestUsersByMethod(t *testing.T) {
-	const hash = "secrets { ntlm-x { \n secret = 0x8846f7eaee8fb117ad06bdd830b7586c\n } }\n"
+	const hash = "secrets { ntlm-x { \n id = x\n secret = 0x8846f7eaee8fb117ad06bdd830b7586c\n } }\n"
+	password := func(ids string) string { return "secrets { xauth-x { \n" + ids + " secret = abc\n } }\n" }
+	const none, hashes, nobodys = "secrets has no passwords of users", "secrets has only NT hashes of users", "no user's name is in it"
 	for _, c := range []struct {
 		method, secrets string
-		warned          bool
+		warnings        []string
 	}{
-		{"eap-mschapv2", "", true}, {"eap-mschapv2", hash, false}, {"eap-peap", hash, false}, {"eap", hash, false},
-		{"eap-gtc", hash, true}, {"eap-md5", hash, true}, {"eap-tls", "", false}, {"eap-radius", "", false}, {"pubkey", "", false},
-		{"eap-gtc", "secrets { xauth-x { \n secret = abc\n } }\n", false},
+		{"eap-mschapv2", "", []string{none}}, {"eap-mschapv2", hash, nil}, {"eap-peap", hash, nil}, {"eap", hash, nil},
+		{"eap-gtc", hash, []string{hashes}}, {"eap-md5", hash, []string{hashes}}, {"eap-tls", "", nil}, {"eap-radius", "", nil}, {"pubkey", "", nil},
+		{"eap-gtc", password("id = x\n"), nil}, {"eap-gtc", password(""), []string{none, nobodys}}, {"eap-gtc", password("id = %any\n"), []string{none, nobodys}},
+		{"eap-tls", password(""), nil}, {"eap-radius", password(""), nil},
 	} {
 		text, _, _ := strings.Cut(rounds("auth = pubkey", "auth = "+c.method), "secrets")
 		_, warnings := parse(t, text+c.secrets)
-		if got := strings.Contains(said(warnings, nil), "secrets has no passwords of users"); got != c.warned {
-			t.Errorf("auth = %s with %q: warned %v, want %v: %v", c.method, c.secrets, got, c.warned, warnings)
+		for _, w := range []string{none, hashes, nobodys} {
+			if got := strings.Contains(said(warnings, nil), w); got != slices.Contains(c.warnings, w) {
+				t.Errorf("auth = %s with %q: warned that %s: %v: %v", c.method, c.secrets, w, got, warnings)
+			}
+		}
+	}
+	// What is inside a tunnel rules.
+	charon := DefaultCharon()
+	charon.EAP.TTLS = eap.TypeMD5
+	text, _, _ := strings.Cut(rounds("auth = pubkey", "auth = eap-ttls"), "secrets")
+	if _, warnings, err := (Loader{Charon: charon}).Parse("x", []byte(text+hash)); err != nil || !strings.Contains(said(warnings, nil), hashes) {
+		t.Errorf("NT hashes with MD5 inside TTLS give %v and %v, want a warning", warnings, err)
+	}
+}
+
+// TestOwnPasswords has which secret is the password of this host.
+func TestOwnPasswords(t *testing.T) {
+	for _, c := range []struct {
+		local, secrets string
+		warned         bool
+	}{
+		{"auth = eap-mschapv2\n eap_id = alice", "", true},
+		{"auth = eap-mschapv2\n eap_id = alice", "eap { \n id = Alice\n secret = x\n }", false},
+		{"auth = eap-mschapv2\n eap_id = alice", "eap { \n id = bob\n secret = x\n }", true},
+		{"auth = eap-mschapv2\n eap_id = alice", "eap { \n secret = x\n }", false},
+		{"auth = eap-mschapv2\n eap_id = alice", "ike { \n secret = x\n }", true},
+		{"auth = eap-mschapv2\n eap_id = \"CORP\\\\alice\"", "eap { \n id = alice\n secret = x\n }", false},
+		{"auth = eap-peap\n id = alice@example.org", "eap { \n id = alice@example.org\n secret = x\n }", false},
+		{"auth = eap-peap", "eap { \n id = alice@example.org\n secret = x\n }", false},
+		{"auth = eap", "", true},
+		{"auth = eap-tls", "", false},
+	} {
+		text, _, _ := strings.Cut(rounds(c.local, "auth = pubkey"), "secrets")
+		_, warnings := parse(t, text+"secrets {\n"+c.secrets+"\n}\n")
+		if got := strings.Contains(said(warnings, nil), "secrets has no password of"); got != c.warned {
+			t.Errorf("%q with %q: warned %v, want %v: %v", c.local, c.secrets, got, c.warned, warnings)
+		}
+	}
+}
+
+// TestNumbersOfRounds has numbers that do not say in which order the rounds are.
+func TestNumbersOfRounds(t *testing.T) {
+	for _, c := range []struct{ first, second, want string }{
+		{"", "", ""}, {"round = 1", "round = 2", ""}, {"round = 2", "round = 1", ""}, {"", "round = 1", ""},
+		{"round = 1", "round = 1", "x.conf:9: connections.c.remote: round = 1 is that of the section at x.conf:5, too: that one comes first; give each its own number"},
+		{"round = 1", "", "x.conf:9: connections.c.remote: there is no round in it, so that it comes before the section at x.conf:5 with round = 1; write `round = …` in each section"},
+	} {
+		_, warnings := parse(t, "connections {\n c {\n local {\n }\n remote-1 {\n auth = pubkey\n "+c.first+"\n }\n remote-2 {\n auth = pubkey\n "+c.second+"\n }\n }\n}\n")
+		if got := strings.TrimSpace(said(warnings, nil)); got != strings.TrimSpace(strings.TrimSuffix("warning: "+c.want, "warning: ")) {
+			t.Errorf("%q and %q give\n%s\nwant\n%s", c.first, c.second, got, c.want)
 		}
 	}
 }

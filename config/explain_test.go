@@ -176,8 +176,8 @@ func TestExplainTellsRounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Round{
-		{Section: "local-1", Auth: "eap-peap", ID: "carol@example.org", EAPID: "carol", AAAID: "aaa.example.org"},
-		{Section: "remote-1", Auth: "rsa-2048", ID: "%any", Groups: []string{"a", "b"}},
+		{Section: "local-1", Place: "x.conf:3", Auth: "eap-peap", ID: "carol@example.org", EAPID: "carol", AAAID: "aaa.example.org"},
+		{Section: "remote-1", Place: "x.conf:9", Auth: "rsa-2048", ID: "%any", Groups: []string{"a", "b"}},
 	}
 	if !reflect.DeepEqual(x.Authentication, want) {
 		t.Errorf("the rounds are %+v, want %+v", x.Authentication, want)

@@ -34,6 +34,8 @@ var otherNames = map[string]string{
 	"ikelifetime": "rekey_time or reauth_time", "lifetime": "life_time of a child", "keylife": "life_time of a child",
 	"margintime": "rand_time and over_time", "dpdaction": "dpd_action of a child", "dpddelay": "dpd_delay", "dpdtimeout": "dpd_timeout",
 	"forceencaps": "encap", "compress": "ipcomp of a child", "installpolicy": "policies of a child", "closeaction": "close_action of a child",
+	"password": "secret in a section eap-… of secrets", "user": "id in a section eap-… of secrets", "username": "id in a section eap-… of secrets",
+	"passphrase": "secret in a section private-… of secrets", "rightgroups": "groups in the section remote", "rightca": "cacerts in the section remote",
 	"subnet": "local_ts or remote_ts of a child", "identity": "id", "psk": "secret in a section ike-… of secrets",
 	"local_id": "id in the section local", "remote_id": "id in the section remote", "ike_proposals": "proposals",
 	"local_subnet": "local_ts of a child", "remote_subnet": "remote_ts of a child", "dns": "dns in a section of pools",

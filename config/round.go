@@ -156,6 +156,23 @@ func (d *decoder) checkRounds(c *conn, where at) {
 		case len(*rounds) > maxRounds:
 			side.pos = settings.Position((*rounds)[maxRounds].Source)
 			d.report(side, bad(fmt.Sprintf("keep %d", maxRounds), "%d authentication rounds (RFC 4739) are too many", len(*rounds)))
+		default:
+			d.checkOrder(*rounds, side)
+		}
+	}
+}
+
+// checkOrder warns where the numbers of rounds, which are in their order here, are not what they look like.
+func (d *decoder) checkOrder(rounds []core.Auth, side at) {
+	for i := 1; i < len(rounds); i++ {
+		before, r := rounds[i-1], rounds[i]
+		side.pos = settings.Position(r.Source)
+		switch {
+		case before.Round == r.Round && r.Round != 0:
+			d.report(side, warning("give each its own number", "round = %d is that of the section at %s, too: that one comes first", r.Round, before.Source))
+		case before.Round == 0 && r.Round != 0 && before.Source.File == r.Source.File && before.Source.Line > r.Source.Line:
+			side.pos = settings.Position(before.Source)
+			d.report(side, warning("write `round = …` in each section", "there is no round in it, so that it comes before the section at %s with round = %d", r.Source, r.Round))
 		}
 	}
 }
@@ -227,7 +244,7 @@ func identity(s string) (auth.Identity, error) {
 		return auth.Identity{}, err
 	}
 	if id.Type == auth.IDFQDN && !typed && strings.ContainsAny(id.Data, ", \t") {
-		return auth.Identity{}, bad("write one identity; a secret has several as id-1 = …, id-2 = …", "%q is not one identity", s)
+		return auth.Identity{}, bad("write one, and fqdn: before a name with a blank in it; a secret has several as id-1 = …, id-2 = …", "%q is not one identity", s)
 	}
 	return id, nil
 }

@@ -10,7 +10,8 @@ import (
 
 // Round is an authentication round of a connection in the words of swanctl.conf, for people and for JSON.
 type Round struct {
-	Section string   `json:"section"` // "local-1", "remote-2"
+	Section string   `json:"section"`         // "local-1", "remote-2": in the order in which they are taken
+	Place   string   `json:"place,omitempty"` // "swanctl.conf:12"
 	Auth    string   `json:"auth"`
 	ID      string   `json:"id"`
 	EAPID   string   `json:"eap_id,omitempty"`
@@ -34,7 +35,7 @@ func Rounds(conn *core.Connection) []Round {
 
 func roundOf(section string, a core.Auth) Round {
 	r := Round{
-		Section: section, Auth: authText(a), ID: a.ID.String(), Groups: a.Groups,
+		Section: section, Place: a.Source.String(), Auth: authText(a), ID: a.ID.String(), Groups: a.Groups,
 		Certs: subjects(a.Certs), CACerts: subjects(a.CACerts),
 	}
 	if a.EAP.IDSet {

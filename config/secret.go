@@ -92,6 +92,8 @@ func (d *decoder) secret(s *settings.Section, where at) *core.Secret {
 	}
 	d.report(where, notUsed(kind))
 	r := &shared{Secret: core.Secret{Name: s.Name, Kind: kind, Source: position(s.At)}}
+	t := secretTable
+	t.place = "secrets." + prefix + "<suffix>"
 	rest := settings.New(s.Name, s.At)
 	for _, v := range s.Values() {
 		if strings.HasPrefix(strings.ToLower(v.Key), "id") {
@@ -101,10 +103,10 @@ func (d *decoder) secret(s *settings.Section, where at) *core.Secret {
 		rest.Set(v.Key, v.Text, v.At)
 	}
 	for _, sub := range s.Sections() {
-		d.report(where.section(sub), secretTable.unknown(d, sub.Name, true))
+		d.report(where.section(sub), t.unknown(d, sub.Name, true))
 	}
 	failed := len(d.problems)
-	secretTable.read(d, r, rest, where)
+	t.read(d, r, rest, where)
 	if r.given.Key == "" && len(d.problems) == failed {
 		d.report(where, bad("add `secret = \"…\"`", "there is no secret in it"))
 	}
@@ -147,8 +149,12 @@ func secretKind(name string) (prefix string, kind core.SecretKind, known bool) {
 }
 
 func unknownSecret(name string) error {
-	if strings.HasPrefix(strings.ToLower(name), "psk") || strings.HasPrefix(strings.ToLower(name), "shared") {
+	small := strings.ToLower(name)
+	if strings.HasPrefix(small, "psk") || strings.HasPrefix(small, "shared") {
 		return bad("call it ike-"+name, "a pre-shared key is a section whose name begins with ike")
+	}
+	if prefix, _, known := secretKind(small); known {
+		return bad("call it "+prefix+name[len(prefix):], "what a secret is for is written in small letters")
 	}
 	return bad("the name begins with what the secret is for: ike, eap, ntlm, ppk, private, pkcs8, pkcs12, rsa, ecdsa or token",
 		"no such kind of secret")

@@ -121,9 +121,11 @@ func explainAccepted(b *strings.Builder, who string, x *config.Explanation) {
 	}
 }
 
-// explainRounds prints authentication rounds, a line each.
+// explainRounds prints authentication rounds, a line each. Where a side has several, their order may be another than in the file,
+// and each says where it stands.
 func explainRounds(b *strings.Builder, rounds []config.Round) {
 	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	several := slices.ContainsFunc(rounds, func(r config.Round) bool { return strings.HasSuffix(r.Section, "-2") })
 	for _, r := range rounds {
 		parts := []string{"id " + r.ID}
 		for _, p := range []struct{ name, value string }{
@@ -132,6 +134,9 @@ func explainRounds(b *strings.Builder, rounds []config.Round) {
 			if p.value != "" {
 				parts = append(parts, p.name+" "+p.value)
 			}
+		}
+		if several && r.Place != "" {
+			parts = append(parts, "at "+r.Place)
 		}
 		fmt.Fprintf(table, "  %s\t%s\t%s\n", r.Section, r.Auth, strings.Join(parts, ", "))
 	}

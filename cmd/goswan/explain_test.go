@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -109,9 +110,10 @@ func TestRoundsAreTold(t *testing.T) {
   }
 }
 `)
-	const vpn = "  local-1   pubkey                    id vpn.example.org\n" +
-		"  remote-1  rsa-3072-sha384           id %any\n" +
-		"  remote-2  eap-tls:ecdsa-256-sha256  id *@example.org, eap_id %any\n"
+	conf := filepath.Join(dir, "swanctl.conf")
+	vpn := "  local-1   pubkey                    id vpn.example.org, at " + conf + ":3\n" +
+		"  remote-1  rsa-3072-sha384           id %any, at " + conf + ":7\n" +
+		"  remote-2  eap-tls:ecdsa-256-sha256  id *@example.org, eap_id %any, at " + conf + ":10\n"
 	const laptop = "  local-1   eap-ttls  id carol@example.org, eap_id carol, aaa_id aaa.example.org\n" +
 		"  remote-1  any       id %any, groups staff guests\n"
 	status, stdout, stderr := goswanRun(t, "check", "--swanctl-dir", dir)
