@@ -139,9 +139,7 @@ func readStrongswan(doc *settings.Document) (*Charon, []Warning, error) {
 	r.sumUp()
 	warnings, err := r.result()
 	if err != nil {
-		for _, s := range r.charon.RADIUS.Servers {
-			s.Secret.Wipe()
-		}
+		r.charon.RADIUS.Wipe()
 		return nil, warnings, err
 	}
 	return r.charon.finish(), warnings, nil
@@ -231,8 +229,18 @@ func (r *charonReader) section(rows []key[Charon], s *settings.Section, where at
 		case "plugins.eap-radius":
 			r.readRADIUS(sub, inside)
 		default:
+			r.misplaced(below+sub.Name, inside)
 			r.section(rows, sub, inside)
 		}
+	}
+}
+
+// misplaced warns of a section that is not where eap-radius is looked for, and has its name: that no RADIUS server is asked is
+// seen late.
+func (r *charonReader) misplaced(path string, where at) {
+	last := path[strings.LastIndexByte(path, '.')+1:]
+	if strings.EqualFold(strings.ReplaceAll(last, "_", "-"), "eap-radius") {
+		r.report(where, warning("write charon { plugins { eap-radius { … } } }", "is not read"))
 	}
 }
 

@@ -145,14 +145,14 @@ func (d *decoder) checkKeys(catalog *core.Catalog) {
 	for _, c := range catalog.Connections {
 		for _, mine := range c.Local {
 			if mine.Method.Signs() || mine.Method == core.AuthEAP && hasTLS(mine.EAP) {
-				d.checkKey(catalog, mine, at{"connections." + c.Name, settings.Position(mine.Source)})
+				d.checkKey(catalog, c, mine, at{"connections." + c.Name, settings.Position(mine.Source)})
 			}
 		}
 	}
 }
 
 // checkKey warns of a round of ours for which there is no private key.
-func (d *decoder) checkKey(catalog *core.Catalog, mine core.Auth, where at) {
+func (d *decoder) checkKey(catalog *core.Catalog, c *core.Connection, mine core.Auth, where at) {
 	for _, cert := range mine.Certs {
 		if !d.hasKey(catalog, cert.X509.RawSubjectPublicKeyInfo) {
 			d.report(where, warning("put it into the directory private", "there is no private key for the certificate %q", cert.Name()))
@@ -165,8 +165,11 @@ func (d *decoder) checkKey(catalog *core.Catalog, mine core.Auth, where at) {
 	}
 	needed := mine.Method.Signs() || mine.EAP.Method == eap.TypeTLS
 	if needed && len(mine.Certs)+len(mine.PublicKeys) == 0 && len(catalog.Proofs().Own) == 0 {
-		d.report(where, warning("put our certificate into the directory x509 and its key into private, or write auth = psk",
-			"there is no private key with a certificate to authenticate with"))
+		fix := "put our certificate into the directory x509 and its key into private"
+		if isEAP := func(a core.Auth) bool { return a.Method == core.AuthEAP }; !isEAP(mine) && !slices.ContainsFunc(c.Remote, isEAP) {
+			fix += ", or write auth = psk" // which EAP may not go with
+		}
+		d.report(where, warning(fix, "there is no private key with a certificate to authenticate with"))
 	}
 }
 

@@ -92,6 +92,9 @@ func readPreferred(c *Charon, v settings.Value) error {
 	var list []eap.Type
 	for item := range strings.FieldsFuncSeq(v.Text, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' }) {
 		method, err := choose(settings.Value{Key: v.Key, Text: item}, eapMethods)
+		if word, ok := strings.CutPrefix(item, "eap-"); ok && err != nil {
+			return bad("write "+word, "%q has the name of a method with eap- before it", item)
+		}
 		if err != nil {
 			return err
 		}

@@ -38,6 +38,13 @@ type RADIUS struct {
 	Base    float64       // by how much longer each further one is
 }
 
+// Wipe overwrites the secrets.
+func (r RADIUS) Wipe() {
+	for _, s := range r.Servers {
+		s.Secret.Wipe()
+	}
+}
+
 // RADIUSServer is one RADIUS server.
 type RADIUSServer struct {
 	Name    string // of its section; "" for one that stands in eap-radius itself

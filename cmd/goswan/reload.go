@@ -88,6 +88,7 @@ func (r *reloader) credentials() ([]config.Warning, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer charon.RADIUS.Wipe() // its servers wait for a reload of all
 	catalog, warnings, err := config.Loader{Charon: charon}.Load(r.options.dir)
 	if errors.Is(err, fs.ErrNotExist) && len(r.e.Catalog().Files) == 0 {
 		return warnings, nil // there never was a swanctl.conf; all comes by vici

@@ -108,7 +108,11 @@ func (o *runOptions) load(log *zap.Logger) (*config.Charon, *core.Catalog, []con
 		log.Warn("no swanctl.conf: waiting for a configuration by vici", zap.String("dir", o.dir))
 		return charon, &core.Catalog{}, warnings, nil
 	}
-	return charon, catalog, warnings, err
+	if err != nil {
+		charon.RADIUS.Wipe()
+		return nil, nil, nil, err
+	}
+	return charon, catalog, warnings, nil
 }
 
 func logWarnings(log *zap.Logger, all []config.Warning) {
