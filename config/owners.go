@@ -42,7 +42,7 @@ func (o *owners) add(id auth.Identity) {
 	case isPattern(id):
 		o.patterns = append(o.patterns, id)
 	}
-	o.exact[folded(id)] = true
+	o.exact[id.Folded()] = true
 }
 
 // isPattern tells identities that may fit more than themselves.
@@ -55,17 +55,9 @@ func isNamePattern(id auth.Identity) bool {
 	return (id.Type == auth.IDFQDN || id.Type == auth.IDRFC822Addr) && strings.Contains(id.Data, "*")
 }
 
-// folded makes names that differ in capitals only the same.
-func folded(id auth.Identity) auth.Identity {
-	if id.Type == auth.IDFQDN || id.Type == auth.IDRFC822Addr {
-		id.Data = strings.ToLower(id.Data)
-	}
-	return id
-}
-
 // fit tells whether an identity may be that of an owner; either may be a pattern.
 func (o *owners) fit(id auth.Identity) bool {
-	if o.exact[folded(id)] {
+	if o.exact[id.Folded()] {
 		return true
 	}
 	candidates := o.patterns

@@ -125,7 +125,7 @@ func (d *decoder) static(p *core.Pool, s *settings.Section, where at) {
 func checkStatic(p *core.Pool, s core.StaticAddress) error {
 	rng, err := pool.ParseRange(p.Addrs)
 	taken := slices.IndexFunc(p.Static, func(o core.StaticAddress) bool { return o.Addr == s.Addr })
-	twice := slices.IndexFunc(p.Static, func(o core.StaticAddress) bool { return o.Peer == s.Peer })
+	twice := slices.IndexFunc(p.Static, func(o core.StaticAddress) bool { return o.Peer.Folded() == s.Peer.Folded() })
 	switch {
 	case s.Peer.IsAny():
 		return bad("add `id = …`, whose address it is", "there is no id in it")

@@ -18,8 +18,9 @@ const RADIUS = "radius"
 func (p *pool) reserve(all []core.StaticAddress) {
 	p.static, p.fixed, p.next = map[netip.Addr]auth.Identity{}, map[auth.Identity]netip.Addr{}, 0
 	for _, s := range all {
-		p.static[s.Addr], p.fixed[s.Peer] = s.Peer, s.Addr
-		if l := p.byAddr[s.Addr]; l != nil && l.peer != s.Peer && l.users == 0 {
+		peer := s.Peer.Folded()
+		p.static[s.Addr], p.fixed[peer] = peer, s.Addr
+		if l := p.byAddr[s.Addr]; l != nil && l.peer != peer && l.users == 0 {
 			p.drop(l)
 		}
 	}

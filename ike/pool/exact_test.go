@@ -47,6 +47,7 @@ func TestStaticAddresses(t *testing.T) {
 	s.want("alice", "10.0.0.1", elsewhere) // a second device, or the first one that has lost its IKE SA
 	s.want("alice", "10.0.0.1", requested("10.0.0.4"))
 	s.refuses("alice", "10.0.0.1 is the only address of alice in pool a", except("10.0.0.1"))
+	s.want("ALICE", "10.0.0.1")
 	s.want("bob", "10.0.1.2", of("b")) // in a pool where it has none
 	s.want("bob", "10.0.0.3", of("b", "a"))
 	s.Release(erin)

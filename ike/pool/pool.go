@@ -193,7 +193,7 @@ func (p *pool) restore(r Record) {
 	if !p.rng.Contains(r.Addr) || p.byAddr[r.Addr] != nil {
 		return
 	}
-	l := &lease{addr: r.Addr, peer: r.Peer, seen: r.Seen}
+	l := &lease{addr: r.Addr, peer: r.Peer.Folded(), seen: r.Seen}
 	p.file(l)
 	at := p.idle.Back()
 	for at != nil && at.Value.(*lease).seen.After(l.seen) {
@@ -239,6 +239,7 @@ func (p *pool) records() (all []Record) {
 func (l *Leases) Lease(r core.LeaseRequest) (core.Lease, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	r.Peer = r.Peer.Folded() // the same peer in capitals has the same addresses
 	pools := l.named(&r)
 	if p, found, err := l.exact(pools, &r); err != nil {
 		return core.Lease{}, err
