@@ -393,6 +393,9 @@ func (b *builder) networks(child *core.Child) {
 		}
 		all = append(all, s.TS.Prefixes()...)
 	}
+	if len(all) == 0 {
+		b.note("the profile names no networks, so that clients send all traffic into the tunnel: write those behind the gateway into local_ts of child %q, or 0.0.0.0/0", child.Name)
+	}
 	if slices.ContainsFunc(all, func(p netip.Prefix) bool { return p.Bits() == 0 }) {
 		all = nil
 	}

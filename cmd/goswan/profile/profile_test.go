@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -273,6 +274,21 @@ func TestNobodyIsRequired(t *testing.T) {
 		_, notes, err := New(g.over(t, remote), "laptops", Options{Now: time.Now()})
 		if err != nil || len(notes) == 0 || !strings.HasSuffix(notes[len(notes)-1], want) {
 			t.Errorf("%s gives the notes %q and %v, want the last to end in %q", remote, notes, err, want)
+		}
+	}
+}
+
+// TestWithoutNetworksAllTrafficGoesThere: what a client does then is told, for the gateway lets it reach nothing but itself.
+func TestWithoutNetworksAllTrafficGoesThere(t *testing.T) {
+	g := newGateway(t, "ecdsa256", laptops)
+	for local, want := range map[string]bool{"dynamic": true, "dynamic, 10.1.0.0/24": false, "0.0.0.0/0": false} {
+		conf := regexp.MustCompile(`local_ts = .*`).ReplaceAllString(laptops, "local_ts = "+local)
+		if err := os.WriteFile(filepath.Join(g.dir, "swanctl.conf"), []byte(conf), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, notes, err := New(g.load(t), "laptops", Options{Identity: g.alice, Now: time.Now()})
+		if got := strings.Contains(strings.Join(notes, "\n"), "clients send all traffic into the tunnel"); err != nil || got != want {
+			t.Errorf("local_ts = %s gives %v and the notes %q, told: %v", local, err, notes, got)
 		}
 	}
 }
