@@ -73,6 +73,8 @@ func ParseIdentity(s string) (Identity, error) {
 		return parseTyped(IDDERASN1DN, s)
 	case strings.HasPrefix(s, "@#"):
 		return parseTyped(IDKeyID, s[1:])
+	case s == "@@":
+		return Identity{}, fmt.Errorf("an identity of type %s has no value", IDRFC822Addr)
 	case strings.HasPrefix(s, "@@"):
 		return Identity{IDRFC822Addr, s[2:]}, nil
 	case strings.HasPrefix(s, "@"):

@@ -35,7 +35,7 @@ func TestParseIdentity(t *testing.T) {
 			t.Errorf("ParseIdentity(%q) = %v %q printed %q (%v), want %v %q printed %q", c.in, id.Type, id.Data, id, err, c.typ, c.data, c.out)
 		}
 	}
-	for _, bad := range []string{"keyid:#xyz", "ipv4:2001:db8::1", "ipv6:10.0.0.1", "NOPE=1", "keyid:"} {
+	for _, bad := range []string{"keyid:#xyz", "ipv4:2001:db8::1", "ipv6:10.0.0.1", "NOPE=1", "keyid:", "@@"} {
 		if id, err := ParseIdentity(bad); err == nil {
 			t.Errorf("ParseIdentity(%q) = %v, want an error", bad, id)
 		}
@@ -129,7 +129,7 @@ func FuzzIdentity(f *testing.F) {
 
 // TestUserNames has names of users in EAP become identities and the same names again.
 func TestUserNames(t *testing.T) {
-	for _, name := range []string{"alice", "alice@example.org", "alice smith", "bjørn", "bjørn@example.org", "%any", "a=b", `CORP\alice`, "a\x00b", "192.0.2.1"} {
+	for _, name := range []string{"alice", "alice@example.org", "alice smith", "bjørn", "bjørn@example.org", "%any", "a=b", `CORP\alice`, "a\x00b", "192.0.2.1", "@", "@@"} {
 		id := FromUser(name)
 		if got := id.UserName(); got != name || !id.IsUser(name) {
 			t.Errorf("the user %q is the identity %s, whose name is %q; the same user: %v", name, id, got, id.IsUser(name))

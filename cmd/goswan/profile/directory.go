@@ -214,8 +214,8 @@ func (w *writer) local(c *Client) {
 	}
 }
 
-// settingID is an identity as swanctl.conf reads it back, which takes a name with blanks or commas for several, and a semicolon for
-// a second setting: as text where that will do, else with its type, else in hexadecimal.
+// settingID is an identity as swanctl.conf reads it back, which takes a name with blanks or commas for several, a semicolon for a
+// second setting, and ^ behind a type for a regular expression: as text where that will do, else with its type, else in hexadecimal.
 func settingID(id auth.Identity) string {
 	kinds := map[auth.IDType]string{auth.IDFQDN: "fqdn", auth.IDRFC822Addr: "email", auth.IDDERASN1DN: "asn1dn", auth.IDDERASN1GN: "asn1gn",
 		auth.IDKeyID: "keyid", auth.IDIPv4Addr: "ipv4", auth.IDIPv6Addr: "ipv6"}
@@ -227,7 +227,7 @@ func settingID(id auth.Identity) string {
 	switch {
 	case reads(text) && (id.Type != auth.IDFQDN || !strings.ContainsAny(text, ", \t")):
 		return text
-	case id.Type != auth.IDDERASN1DN && plain("", id.Data) == nil && reads(kind+id.Data):
+	case id.Type != auth.IDDERASN1DN && plain("", id.Data) == nil && !strings.HasPrefix(id.Data, "^") && reads(kind+id.Data):
 		return kind + id.Data
 	}
 	return kind + "#" + hex.EncodeToString([]byte(id.Data))

@@ -441,7 +441,9 @@ func checkFiles(t *testing.T, p *Profile) {
 	if got := len(doc.Root.Section("connections").Sections()); got != len(p.Clients) {
 		t.Fatalf("swanctl.conf has %d connections, and the profile %d\n%s", got, len(p.Clients), files[0].Data)
 	}
-	needsNothing := !slices.ContainsFunc(p.Clients, func(c *Client) bool { return c.Method != PSK || c.Secret == nil })
+	needsNothing := !slices.ContainsFunc(p.Clients, func(c *Client) bool {
+		return c.Method != PSK && c.Method != EAP || c.Secret == nil || len(c.CAs) > 0 || c.Gateway != nil
+	})
 	if needsNothing {
 		if _, _, err := (config.Loader{}).Parse("swanctl.conf", files[0].Data); err != nil {
 			t.Fatalf("the configuration is refused: %v\n%s", err, files[0].Data)
@@ -468,6 +470,9 @@ func FuzzReadMobileconfig(f *testing.F) {
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(`{"name": "a", "type": "ikev2-cert-eap", "remote": {"addr": "h", "port": 1, "id": "C=x", "revocation": {"strict": true}}, "local": {"id": "@#00", "p12": "AAAA"}}`))
 	f.Add([]byte(`{"type": "ikev2-eap", "remote": {"addr": "::1"}, "local": {"eap_id": "a\"", "shared_secret": "0x"}, "esp-proposal": "aes128-sha256", "split-tunneling": {"subnets": ["10.0.0.1-10.0.0.9", "::/0"]}}`))
+	for _, text := range []string{"alice, bob", "^a b$", "a;", "*@x", "%any", "keyid:#00", "fqdn:^.*$", "@#1b", "@@", "@"} {
+		f.Add([]byte(`{"type": "ikev2-eap", "remote": {"addr": "h", "id": "` + text + `"}, "local": {"id": "` + text + `", "eap_id": "` + text + `", "shared_secret": "x"}}`))
+	}
 	f.Add([]byte("\x30\x1a\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02\xa0\x0d\x30\x0b\x02\x01\x01\x31\x00\x30\x04\x06\x00\xa0\x00"))
 	for _, c := range every(f) {
 		if file, _, err := SSwan(c); err == nil {
