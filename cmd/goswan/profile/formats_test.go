@@ -357,9 +357,12 @@ func TestScriptsHaveWhatMicrosoftDocuments(t *testing.T) {
 		if c.Method == PSK || c.Method == CertificateEAP {
 			continue
 		}
-		file, _, err := PowerShell(c)
+		file, notes, err := PowerShell(c)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if len(notes) == 0 || !strings.Contains(notes[0], "for the account that runs the script") {
+			t.Errorf("%s: the notes %q do not say whose connection it is", name, notes)
 		}
 		if !bytes.HasPrefix(file, []byte("\xef\xbb\xbf")) || bytes.Count(file, []byte("\n")) != bytes.Count(file, []byte("\r\n")) {
 			t.Errorf("%s: PowerShell 5 wants a byte order mark and CRLF", name)

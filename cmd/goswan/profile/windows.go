@@ -97,6 +97,7 @@ func PowerShell(c *Client) (file []byte, notes []string, err error) {
 	for _, n := range c.Networks {
 		s.line("Add-VpnConnectionRoute -ConnectionName $name -DestinationPrefix %s", n.String())
 	}
+	notes = append(notes, "the connection is for the account that runs the script: let the user run it, as an administrator")
 	if c.Method == EAP {
 		notes = append(notes, "Windows asks for the user's name and password when it connects, and authenticates by EAP-MSCHAPv2")
 	}
