@@ -293,9 +293,13 @@ func (d *decoder) enough(there map[core.SecretKind]bool, a core.Auth) error {
 	return warning(fix, "auth = %s, and secrets has no passwords of users", authWord(a))
 }
 
-// checkPasswords warns of connections in which this host authenticates by a password that is not there.
+// checkPasswords warns of connections in which this host authenticates by a password that is not there. Where both sides
+// authenticate by EAP, the one that responds needs none, and which one that is is not known.
 func (d *decoder) checkPasswords(catalog *core.Catalog) {
 	for _, c := range catalog.Connections {
+		if slices.ContainsFunc(c.Remote, func(a core.Auth) bool { return a.Method == core.AuthEAP }) {
+			continue
+		}
 		for _, mine := range c.Local {
 			if mine.Method == core.AuthEAP && mine.EAP.Method != eap.TypeTLS && !mayShowCertificate(catalog, mine) {
 				d.report(at{"connections." + c.Name + ".local", settings.Position(mine.Source)}, checkPassword(catalog, mine))

@@ -217,6 +217,10 @@ func TestOwnPasswords(t *testing.T) {
 			t.Errorf("%q with %q: warned %v, want %v: %v", c.local, c.secrets, got, c.warned, warnings)
 		}
 	}
+	text, _, _ := strings.Cut(rounds("auth = eap-peap\n id = gw", "auth = eap-peap"), "secrets")
+	if _, warnings := parse(t, text); strings.Contains(said(warnings, nil), "secrets has no password of") {
+		t.Errorf("a gateway that proves itself inside EAP is told to have a password: %v", warnings)
+	}
 }
 
 // TestNumbersOfRounds has numbers that do not say in which order the rounds are.
