@@ -313,8 +313,11 @@ func (t *transmission) run(ctx context.Context, c Config) (*radius.Packet, error
 			t.why = err
 		}
 		response, err := t.listen(ctx, deadline)
-		if response != nil || ctx.Err() != nil {
-			return response, err
+		if response != nil {
+			return response, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
 		if err != nil {
 			t.why = err

@@ -106,7 +106,8 @@ func (n nas) accessRequest(p *radius.Packet, q eap.Question, state []byte, c Cal
 	// The server "MUST NOT send any subsequent packet in this EAP conversation containing EAP-Message attributes whose
 	// values, when concatenated, exceed the length specified by the Framed-MTU value"  RFC 3579 §2.4
 	integer(p, rfc2865.FramedMTU_Type, uint32(n.framedMTU))
-	n.message(p, q.Packet, len(state) == 0)
+	// A server may send no State: ours has its number all the same once it has answered.
+	n.message(p, q.Packet, len(q.State) == 0)
 	if len(state) > 0 {
 		if err := attribute(p, rfc2865.State_Type, state); err != nil {
 			return nil, err
