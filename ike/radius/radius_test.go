@@ -399,8 +399,8 @@ func TestSettingsOfRequests(t *testing.T) {
 	}{
 		"the identity gets the prefix": {first(Config{IdentityPrefix: "0"}).Get(rfc2869.EAPMessage_Type),
 			eap.Packet{Code: eap.CodeResponse, Type: eap.TypeIdentity, Data: []byte("0alice")}.AppendTo(nil)},
-		"what comes later does not":   {first(Config{IdentityPrefix: "0"}, 0, 's').Get(rfc2869.EAPMessage_Type), plain},
-		"an EAP-Start is first alone": {first(Config{EAPStart: true}, 0, 's').Get(rfc2869.EAPMessage_Type), plain},
+		"what comes later does not":            {first(Config{IdentityPrefix: "0"}, 0, 's').Get(rfc2869.EAPMessage_Type), plain},
+		"an EAP-Start is first alone":          {first(Config{EAPStart: true}, 0, 's').Get(rfc2869.EAPMessage_Type), plain},
 		"also where the server keeps no State": {first(Config{EAPStart: true}, 0).Get(rfc2869.EAPMessage_Type), plain},
 	} {
 		if !bytes.Equal(c.octets, c.want) {
