@@ -160,10 +160,6 @@ func (s *accounts) watch(lineage uint64, o core.Output) {
 		}
 	case core.IKERekeyed:
 		s.about(lineage, func(a *account) { a.ike = o.New.UniqueID })
-	case core.ChildUp:
-		s.about(lineage, func(a *account) { s.join(a, o.Child) })
-	case core.ChildRekeyed:
-		s.about(lineage, func(a *account) { s.join(a, o.New) })
 	case core.IKEDown:
 		s.about(lineage, func(a *account) { s.finish(a, o.Reason, time.Now()) })
 	}
@@ -212,19 +208,27 @@ func (s *accounts) begin(lineage uint64, sa core.IKEStatus, now time.Time) {
 	s.schedule(a)
 }
 
-// join puts the SAs of a Child SA on an account.
-func (s *accounts) join(a *account, c core.ChildStatus) {
-	for _, id := range []esp.ID{{SPI: c.SPIIn, Direction: esp.In}, {SPI: c.SPIOut, Direction: esp.Out, Reqid: c.Reqid}} {
+// installed puts an SA on the account of its lineage, if there is one, until it is removed: also one of a Child SA that loses against
+// another in a simultaneous rekeying, and is never told of.
+func (s *accounts) installed(lineage uint64, id esp.ID) {
+	id = accountKey(id)
+	s.about(lineage, func(a *account) {
 		a.sas[id] = struct{}{}
 		s.bySA[id] = a
+	})
+}
+
+// accountKey is an SA's name on accounts: inbound SPIs are ours and unique.
+func accountKey(id esp.ID) esp.ID {
+	if id.Direction == esp.In {
+		id.Reqid = 0
 	}
+	return id
 }
 
 // remove has an SA removed, and keeps what it has counted for the account that it is on.
 func (s *accounts) remove(id esp.ID, remove func() (esp.Counters, bool)) {
-	if id.Direction == esp.In {
-		id.Reqid = 0 // inbound SPIs are ours and unique
-	}
+	id = accountKey(id)
 	s.mu.Lock()
 	a := s.bySA[id]
 	if a == nil {

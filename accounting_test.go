@@ -89,14 +89,24 @@ func (s *sessions) carry(c core.ChildStatus, in, out uint64) {
 // gone removes the SAs of a Child SA, the inbound one as a machine does later, without its Reqid.
 func (s *sessions) gone(c core.ChildStatus) {
 	for _, id := range []esp.ID{{SPI: c.SPIIn, Direction: esp.In}, {SPI: c.SPIOut, Direction: esp.Out, Reqid: c.Reqid}} {
-		s.remove(id, func() (esp.Counters, bool) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			c, ok := s.carried[id]
-			delete(s.carried, id)
-			return c, ok
-		})
+		s.goneSA(id)
 	}
+}
+
+func (s *sessions) goneSA(id esp.ID) {
+	s.remove(id, func() (esp.Counters, bool) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		c, ok := s.carried[id]
+		delete(s.carried, id)
+		return c, ok
+	})
+}
+
+// install has the data path take both SAs of a Child SA of a lineage.
+func (s *sessions) install(lineage uint64, c core.ChildStatus) {
+	s.installed(lineage, esp.ID{SPI: c.SPIIn, Direction: esp.In, Reqid: c.Reqid})
+	s.installed(lineage, esp.ID{SPI: c.SPIOut, Direction: esp.Out, Reqid: c.Reqid})
 }
 
 func child(n uint32) core.ChildStatus {
@@ -149,15 +159,15 @@ func TestAccountOfASession(t *testing.T) {
 			rfc2865.CallingStationID_GetString(start) == "192.0.2.7[4500]" && string(rfc2865.Class_Get(start)) == "staff" &&
 			rfc2865.FramedIPAddress_Get(start).String() == "10.3.0.9" && rfc2869.EventTimestamp_Get(start).Equal(time.Now()))
 		name := rfc2866.AcctSessionID_GetString(start)
-		s.watch(1, core.ChildUp{IKE: sa, Child: first})
+		s.install(1, first)
 		s.carry(first, 6<<32+200, 300)
 		pass(10 * time.Minute)
 		interim := s.take(radius.Interim)[0]
 		want(t, "its course is told, with 64 bits", counted(interim) == "6.200/257698039 in, 0.300/3 out, 10m0s" && rfc2866.AcctSessionID_GetString(interim) == name)
-		s.watch(1, core.ChildRekeyed{IKE: sa, Old: first, New: second})
+		s.install(1, second) // by rekeying
 		s.carry(second, 100, 0)
 		s.gone(first)
-		s.watch(1, core.ChildUp{IKE: sa, Child: third})
+		s.install(1, third)
 		s.carry(third, 500, 700)
 		s.watch(1, core.IKERekeyed{Old: sa, New: allowed(8)})
 		pass(10 * time.Minute)
@@ -171,6 +181,25 @@ func TestAccountOfASession(t *testing.T) {
 		pass(time.Hour)
 		s.take()
 		want(t, "nothing is kept of it", len(s.all)+len(s.bySA)+len(s.agenda)+s.owing == 0)
+	})
+}
+
+// TestAccountOfRedundantSAs has Child SAs that nobody is told of, or of which only the inbound SA was ever installed.
+func TestAccountOfRedundantSAs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := keeping(t, Accounting{On: true})
+		sa := allowed(7)
+		s.watch(1, core.Established{IKE: sa})
+		for n := range uint32(3) {
+			half := child(n)
+			s.installed(1, esp.ID{SPI: half.SPIIn, Direction: esp.In, Reqid: half.Reqid})
+			s.watch(1, core.ChildRekeyed{IKE: sa, New: half})
+			s.carry(half, 100, 0)
+			s.goneSA(esp.ID{SPI: half.SPIIn, Direction: esp.In})
+		}
+		want(t, "what is gone is on no account", len(s.bySA) == 0 && len(s.all[1].sas) == 0)
+		s.watch(1, core.IKEDown{IKE: sa})
+		want(t, "what they carried is counted", counted(s.take(radius.Start, radius.Stop)[1]) == "0.300/3 in, 0.0/0 out, 0s")
 	})
 }
 
@@ -314,7 +343,7 @@ func TestIdleTimeout(t *testing.T) {
 		s := keeping(t, Accounting{On: true})
 		sa := allowed(1, func(sa *core.IKEStatus) { sa.RADIUS.IdleTimeout = 10 * time.Minute })
 		s.watch(1, core.Established{IKE: sa})
-		s.watch(1, core.ChildUp{IKE: sa, Child: child(1)})
+		s.install(1, child(1))
 		pass(9 * time.Minute)
 		s.carry(child(1), 100, 0)
 		pass(9 * time.Minute)

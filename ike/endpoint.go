@@ -81,6 +81,8 @@ type Config struct {
 	// Watch sees, in order and on the lineage's goroutine, every output that tells rather than asks: Established,
 	// ChildUp, Failed, Message, Log, IKEKeys … It must not block.
 	Watch func(id uint64, o core.Output)
+	// Installed is told likewise of every SA that the data path has taken; DataPath.Remove is its end. nil is not told.
+	Installed func(lineage uint64, id esp.ID)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	Log *zap.Logger
@@ -115,6 +117,9 @@ func New(cfg Config) *Endpoint {
 	}
 	if cfg.Watch == nil {
 		cfg.Watch = func(uint64, core.Output) {}
+	}
+	if cfg.Installed == nil {
+		cfg.Installed = func(uint64, esp.ID) {}
 	}
 	e := &Endpoint{
 		cfg:      cfg,

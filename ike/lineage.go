@@ -200,6 +200,7 @@ func (l *lineage) install(p esp.Params) {
 	l.e.tables.addSA(id, l)
 	err := l.e.cfg.DataPath.Install(p)
 	if err == nil {
+		l.e.cfg.Installed(l.id, id)
 		return
 	}
 	l.e.tables.removeSA(id, l)
