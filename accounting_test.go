@@ -36,6 +36,7 @@ type sessions struct {
 	mu      sync.Mutex // guards what follows
 	carried map[esp.ID]esp.Counters
 	ended   []*core.Reason
+	absent  bool // there is no IKE SA to end
 }
 
 // keeping runs accounts until the test ends.
@@ -63,10 +64,13 @@ func (s *sessions) count(id esp.ID) (esp.Counters, bool) {
 	return c, ok
 }
 
-func (s *sessions) endIKE(_ uint32, reason *core.Reason) {
+func (s *sessions) endIKE(_ uint32, reason *core.Reason) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ended = append(s.ended, reason)
+	if !s.absent {
+		s.ended = append(s.ended, reason)
+	}
+	return !s.absent
 }
 
 // endings are why IKE SAs were ended, since the last time.
@@ -313,8 +317,38 @@ func TestServerOfAccountsIsSilent(t *testing.T) {
 		s.server.Silence(false)
 		pass(time.Hour)
 		s.take()
-		want(t, "records are not kept without end", s.owing == 0 && s.logs.FilterMessage("RADIUS account records lost").Len() == 1)
+		want(t, "records are not kept without end", s.owing == 0 && s.logs.FilterMessage("RADIUS account records lost").Len() == 2) // its beginning and its end
 	})
+}
+
+// TestEndIsToldAfterLongSilence has a session end after records of its course, or its beginning, were offered for almost as long as they
+// are: the end has its own time.
+func TestEndIsToldAfterLongSilence(t *testing.T) {
+	for name, c := range map[string]struct {
+		silentFrom time.Duration // of the session
+		want       []radius.Status
+	}{
+		"the course":    {time.Second, []radius.Status{radius.Stop}},
+		"the beginning": {0, []radius.Status{radius.Stop}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := keeping(t, Accounting{On: true, Interval: time.Minute})
+				s.server.Silence(c.silentFrom == 0)
+				s.watch(1, core.Established{IKE: allowed(1)})
+				pass(c.silentFrom)
+				s.server.Silence(true)
+				s.server.Take()
+				pass(28 * time.Minute)
+				s.watch(1, core.IKEDown{IKE: allowed(1)})
+				pass(20 * time.Minute)
+				s.server.Silence(false)
+				pass(time.Hour)
+				s.take(c.want...)
+				want(t, "nothing is owed any more", s.owing == 0)
+			})
+		})
+	}
 }
 
 // TestCloseOnTimeout has nobody take note of a session's beginning, or of its course.
@@ -336,6 +370,43 @@ func TestCloseOnTimeout(t *testing.T) {
 			want(t, "the reason is ours", rfc2866.AcctTerminateCause_Get(all[1]) == rfc2866.AcctTerminateCause_Value_NASError)
 		})
 	}
+}
+
+// TestCloseOnTimeoutAlone has servers that answer, but not as they should, and no servers at all.
+func TestCloseOnTimeoutAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := keeping(t, Accounting{On: true, Interval: time.Minute, CloseOnTimeout: true})
+		s.watch(1, core.Established{IKE: allowed(1)})
+		pass(time.Second)
+		var network radiustest.Network
+		network.Serve(acctAt, func(r []byte) [][]byte { return [][]byte{radiustest.Sign(r, rad.CodeAccessReject, false)} })
+		how := Accounting{On: true, CloseOnTimeout: true}
+		named := serverAt(acctAt)
+		named.Host = "name.invalid"
+		for _, servers := range [][]RADIUSServer{{serverAt(acctAt)}, {named}, nil} {
+			s.servers.load(RADIUS{Servers: servers, Client: radius.Config{Dial: network.Dial}, Accounting: how})
+			pass(3 * time.Minute)
+			want(t, "nobody ends a session that is not told of for another reason than silence", len(s.endings()) == 0)
+		}
+		want(t, "it is logged", s.logs.FilterMessage("RADIUS account record not taken").Len() >= 3)
+	})
+}
+
+// TestEndThatDoesNotBegin has an IKE SA be replaced just when it is to end.
+func TestEndThatDoesNotBegin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := keeping(t, Accounting{On: true})
+		sa := allowed(1, func(sa *core.IKEStatus) { sa.RADIUS.IdleTimeout = 10 * time.Minute })
+		s.watch(1, core.Established{IKE: sa})
+		s.mu.Lock()
+		s.absent = true
+		s.mu.Unlock()
+		pass(10 * time.Minute)
+		s.install(1, child(1))
+		s.carry(child(1), 100, 0)
+		s.watch(1, core.IKEDown{IKE: sa, Reason: &core.Reason{Kind: core.Deleted}})
+		want(t, "its end later is told as what it is", rfc2866.AcctTerminateCause_Get(s.take(radius.Start, radius.Stop)[1]) == rfc2866.AcctTerminateCause_Value_UserRequest)
+	})
 }
 
 func TestIdleTimeout(t *testing.T) {
