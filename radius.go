@@ -94,10 +94,9 @@ func (s *authServers) renew() {
 	if len(servers) > 0 {
 		config := s.settings.Client
 		config.Servers, config.Heard = servers, s.heard
-		client, err = radius.New(config)
-	}
-	if err != nil && len(s.settings.Servers) > 0 {
-		s.log.Error("no RADIUS server can be asked", zap.Error(err))
+		if client, err = radius.New(config); err != nil {
+			s.log.Error("no RADIUS server can be asked", zap.Error(err))
+		}
 	}
 	s.generation++
 	s.clients[s.generation%generations] = client

@@ -154,7 +154,8 @@ func TestServersByName(t *testing.T) {
 	at := radiustest.Listen(t, func(r []byte) [][]byte { return [][]byte{radiustest.Accept(r)} })
 	server := serverAt(at)
 	server.Host = "localhost"
-	s, _ := asks(RADIUS{Servers: []RADIUSServer{server, {Host: "name.invalid"}}})
+	s, logs := asks(RADIUS{Servers: []RADIUSServer{server, {Host: "name.invalid"}}})
+	want(t, "that names are not resolved yet is nothing to be told of", logs.Len() == 0)
 	_, err := s.Ask(t.Context(), aQuestion(nil))
 	want(t, "a name that is not resolved yet is an error that names it", err != nil && strings.Contains(err.Error(), "RADIUS server localhost has no address yet"))
 	s.settings.Servers = s.settings.Servers[:1]
@@ -169,6 +170,7 @@ func TestServersByName(t *testing.T) {
 	}
 	s.load(RADIUS{Servers: []RADIUSServer{{Host: "192.0.2.1", AuthPort: 1812}}})
 	_, err = s.Ask(t.Context(), aQuestion(nil))
+	want(t, "that nobody can be asked is", logs.FilterMessage("no RADIUS server can be asked").Len() == 1)
 	want(t, "a server without a secret is never asked", err != nil && strings.Contains(err.Error(), "no secret"))
 }
 
