@@ -233,7 +233,7 @@ func (s *authServers) Ask(ctx context.Context, q core.EAPQuestion) (eap.Answer, 
 	q.State = state
 	a, err := client.Ask(ctx, q.Question, radius.Caller{Remote: q.IKE.Remote, Local: q.IKE.Local})
 	if err != nil {
-		if errors.Is(err, radius.ErrSilent) {
+		if errors.Is(err, radius.ErrSilent) && ctx.Err() == nil {
 			s.silent(err)
 		}
 		return eap.Answer{}, err

@@ -1,6 +1,7 @@
 package goswan
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -172,6 +173,27 @@ func TestServersByName(t *testing.T) {
 	_, err = s.Ask(t.Context(), aQuestion(nil))
 	want(t, "that nobody can be asked is", logs.FilterMessage("no RADIUS server can be asked").Len() == 1)
 	want(t, "a server without a secret is never asked", err != nil && strings.Contains(err.Error(), "no secret"))
+}
+
+// TestNobodyWaits has a peer give up while the second of two silent servers is being asked: that nobody answers is not known.
+func TestNobodyWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var network radiustest.Network
+		r := RADIUS{Client: radius.Config{Dial: network.Dial, Tries: 1, Timeout: 10 * time.Second}}
+		for _, at := range []string{"192.0.2.10:1812", "192.0.2.11:1812"} {
+			network.Serve(netip.MustParseAddrPort(at), func([]byte) [][]byte { return nil })
+			r.Servers = append(r.Servers, serverAt(netip.MustParseAddrPort(at)))
+		}
+		s, _ := asks(r)
+		silent := 0
+		s.silent = func(error) { silent++ }
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+		defer cancel()
+		_, err := s.Ask(ctx, aQuestion(nil))
+		want(t, "the question has no answer, and nothing is concluded from it", err != nil && silent == 0)
+		_, err = s.Ask(t.Context(), aQuestion(nil))
+		want(t, "when both were waited for, it is", errors.Is(err, radius.ErrSilent) && silent == 1)
+	})
 }
 
 // TestCloseAllOnTimeout has no server answer.
