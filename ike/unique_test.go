@@ -13,6 +13,21 @@ import (
 // secondAddr is where left comes from the second time, and thirdAddr where it comes from as LEFT.
 var secondAddr, thirdAddr = netip.MustParseAddr("192.0.2.77"), netip.MustParseAddr("192.0.2.78")
 
+// behindLeft comes from the first one's address too, through a NAT.
+var behindLeft = netip.MustParseAddr("192.0.2.78")
+
+// maskBehindLeft is that NAT, with ports from 20000 on.
+func maskBehindLeft(s sent) sent {
+	const ports = 20000
+	if s.from.Addr() == behindLeft {
+		s.from = netip.AddrPortFrom(leftAddr, ports+s.from.Port())
+	}
+	if s.to.Addr() == leftAddr && s.to.Port() >= ports {
+		s.to = netip.AddrPortFrom(behindLeft, s.to.Port()-ports)
+	}
+	return s
+}
+
 // again makes a second IKE SA between the same identities: from the same endpoint, from one that was restarted (which has
 // forgotten the first), or from another address by an endpoint that knows nothing of the first but says no INITIAL_CONTACT.
 func TestUnique(t *testing.T) {
@@ -31,11 +46,13 @@ func TestUnique(t *testing.T) {
 		{"replace, with other capitals: the first goes", core.UniqueReplace, thirdAddr, false, 1, true},
 		{"keep: the second goes", core.UniqueKeep, secondAddr, false, 1, false},
 		{"keep, from the same address: a reauthentication", core.UniqueKeep, leftAddr, false, 2, false},
+		{"keep, from behind the same address: another device, and the second goes", core.UniqueKeep, behindLeft, false, 1, false},
 		{"keep, and INITIAL_CONTACT: the first goes", core.UniqueKeep, secondAddr, true, 1, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n, left, right := pair(t)
+				n.translate(maskBehindLeft)
 				right.catalog.Load().Connections[0].Unique = c.unique
 				left.up(t)
 				first := right.IKESAs()[0].UniqueID
