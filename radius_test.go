@@ -340,6 +340,12 @@ func TestEndsOfSessions(t *testing.T) {
 				t.Error(err)
 			}
 		}, rfc2866.AcctTerminateCause_Value_NASReboot},
+		"a shutdown, of which a silent peer takes no note": {[]*rad.AVP{framed}, func(t *testing.T, l login) {
+			l.moon.transport.(*encap.Endpoint).Network().SetHook(func(encap.Datagram, func(encap.Datagram)) {})
+			if err := l.sun.stop(); err != nil {
+				t.Error(err)
+			}
+		}, rfc2866.AcctTerminateCause_Value_NASReboot},
 		"a command": {[]*rad.AVP{framed}, func(t *testing.T, l login) {
 			_, err := l.sun.Terminate(t.Context(), SelectSAs{IKE: "site"}, false)
 			want(t, "it ends", err == nil)

@@ -167,13 +167,16 @@ func (e *Endpoint) IKESA(id uint32) (core.IKEStatus, bool) {
 	return core.IKEStatus{}, false
 }
 
+func shuttingDown() *core.Reason {
+	return &core.Reason{Kind: core.ShuttingDown, Phase: 1, Text: "this endpoint is shutting down"}
+}
+
 // Close ends all IKE SAs with notice to the peers, and waits for it until ctx is done; then it ends them without.
 // It returns ctx's error when some peers did not answer.
 func (e *Endpoint) Close(ctx context.Context) error {
 	e.tables.close()
-	reason := &core.Reason{Kind: core.ShuttingDown, Phase: 1, Text: "this endpoint is shutting down"}
 	for _, l := range e.tables.snapshot() {
-		l.command(core.Delete{IKE: true, Reason: reason})
+		l.command(core.Delete{IKE: true, Reason: shuttingDown()})
 	}
 	done := make(chan struct{})
 	go func() {

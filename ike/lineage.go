@@ -115,7 +115,7 @@ func (l *lineage) run() {
 				l.m.Advance(now)
 			}
 		case <-l.killed:
-			l.m.Command(l.e.cfg.Now(), core.Delete{IKE: true, Force: true})
+			l.m.Command(l.e.cfg.Now(), core.Delete{IKE: true, Force: true, Reason: shuttingDown()})
 		}
 	}
 }
