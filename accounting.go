@@ -182,11 +182,12 @@ func (s *accounts) begin(lineage uint64, sa core.IKEStatus, now time.Time) {
 		lineage: lineage, ike: sa.UniqueID, conn: sa.Conn, began: now, used: now, idle: grant.IdleTimeout, place: -1, sas: map[esp.ID]struct{}{},
 		on: how.On && (!how.RequiresVIP || len(sa.RemoteVIPs) > 0),
 		common: radius.Record{
-			Caller: radius.Caller{SessionID: fmt.Sprintf("%s-%d", s.prefix, sa.UniqueID), Remote: sa.Remote, Local: sa.Local},
+			Caller: caller(sa),
 			// A User-Name in the Access-Accept is the one that all records have. RFC 2865 §5.1
 			Identity: cmp.Or(grant.Identity, sa.RemoteEAPID, sa.RemoteID.String()), Addresses: slices.Clone(sa.RemoteVIPs),
 		},
 	}
+	a.common.SessionID = fmt.Sprintf("%s-%d", s.prefix, sa.UniqueID)
 	if how.SendClass {
 		a.common.Classes = grant.Classes
 	}

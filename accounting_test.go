@@ -160,6 +160,7 @@ func TestAccountOfASession(t *testing.T) {
 		s.watch(1, core.Established{IKE: sa})
 		start := s.take(radius.Start)[0]
 		want(t, "the beginning says who, where and what the server said", rfc2865.UserName_GetString(start) == "alice" &&
+			rfc2869.NASPortID_GetString(start) == "rw" && rfc2865.NASPort_Get(start) == 7 &&
 			rfc2865.CallingStationID_GetString(start) == "192.0.2.7[4500]" && string(rfc2865.Class_Get(start)) == "staff" &&
 			rfc2865.FramedIPAddress_Get(start).String() == "10.3.0.9" && rfc2869.EventTimestamp_Get(start).Equal(time.Now()))
 		name := rfc2866.AcctSessionID_GetString(start)

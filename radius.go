@@ -231,7 +231,7 @@ func (s *authServers) Ask(ctx context.Context, q core.EAPQuestion) (eap.Answer, 
 		return eap.Answer{}, err
 	}
 	q.State = state
-	a, err := client.Ask(ctx, q.Question, radius.Caller{Remote: q.IKE.Remote, Local: q.IKE.Local})
+	a, err := client.Ask(ctx, q.Question, caller(q.IKE))
 	if err != nil {
 		if errors.Is(err, radius.ErrSilent) && ctx.Err() == nil {
 			s.silent(err)
@@ -241,6 +241,11 @@ func (s *authServers) Ask(ctx context.Context, q core.EAPQuestion) (eap.Answer, 
 	s.tell(q, client.Answered(a.State), a)
 	a.State = append([]byte{generation}, a.State...)
 	return a, nil
+}
+
+// caller is an IKE SA as RADIUS servers are told of it.
+func caller(sa core.IKEStatus) radius.Caller {
+	return radius.Caller{Remote: sa.Remote, Local: sa.Local, Port: sa.UniqueID, PortID: sa.Conn}
 }
 
 // tell logs what a server decided.

@@ -47,15 +47,16 @@ func aQuestion(state []byte) core.EAPQuestion {
 			Identity: "alice", State: state,
 			Packet: eap.Packet{Code: eap.CodeResponse, Type: eap.TypeIdentity, Data: []byte("alice")}.AppendTo(nil),
 		},
-		IKE: core.IKEStatus{Conn: "rw", Remote: netip.MustParseAddrPort("192.0.2.7:4500")},
+		IKE: core.IKEStatus{UniqueID: 7, Conn: "rw", Remote: netip.MustParseAddrPort("192.0.2.7:4500")},
 	}
 }
 
 // TestServersDecide asks servers on loopback.
 func TestServersDecide(t *testing.T) {
 	at := radiustest.Listen(t, func(request []byte) [][]byte {
-		if rfc2865.CallingStationID_GetString(radiustest.Parse(t, request)) != "192.0.2.7[4500]" {
-			t.Error("the server is not told who calls")
+		p := radiustest.Parse(t, request)
+		if rfc2865.CallingStationID_GetString(p) != "192.0.2.7[4500]" || rfc2869.NASPortID_GetString(p) != "rw" || rfc2865.NASPort_Get(p) != 7 {
+			t.Error("the server is not told who calls, and for which connection")
 		}
 		return [][]byte{radiustest.Accept(request, radiustest.AVP(rfc2865.FramedIPAddress_Type, []byte{10, 3, 0, 9}))}
 	})

@@ -392,6 +392,11 @@ func TestSettingsOfRequests(t *testing.T) {
 	if start, there := first(Config{EAPStart: true, IdentityPrefix: "0"}).Lookup(rfc2869.EAPMessage_Type); !there || len(start) != 0 {
 		t.Errorf("an EAP-Start is %x", start)
 	}
+	for _, state := range [][]byte{nil, {0, 's'}} {
+		if name := rfc2865.UserName_GetString(first(Config{IdentityPrefix: "0"}, state...)); name != "0alice" {
+			t.Errorf("the User-Name is %q, not what the EAP packet has", name)
+		}
+	}
 	plain := question().Packet
 	for name, c := range map[string]struct {
 		octets []byte
