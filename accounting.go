@@ -35,8 +35,8 @@ type Accounting struct {
 const (
 	// accountSenders is how many records are under way at a time.
 	accountSenders = 64
-	// accountTries is how often a record is offered to the servers, the first time at once, then after accountPause, which doubles
-	// up to accountMaxPause: for half an hour in all.
+	// accountTries is how often each record is offered to the servers, the first time at once, then after accountPause, which
+	// doubles up to accountMaxPause: for half an hour in all.
 	accountTries    = 10
 	accountPause    = 15 * time.Second
 	accountMaxPause = 5 * time.Minute
@@ -126,8 +126,8 @@ type accounts struct {
 	log      *zap.Logger
 	servers  *authServers
 	counters func(esp.ID) (esp.Counters, bool)
-	end      func(ike uint32, reason *core.Reason)
-	prefix   string // of the sessions' names: none is the same after a restart
+	end      func(ike uint32, reason *core.Reason) bool // begins it; false: there is no such IKE SA now
+	prefix   string                                     // of the sessions' names: none is the same after a restart
 	wake     chan struct{}
 	senders  sync.WaitGroup
 
@@ -160,10 +160,6 @@ func (s *accounts) watch(lineage uint64, o core.Output) {
 		}
 	case core.IKERekeyed:
 		s.about(lineage, func(a *account) { a.ike = o.New.UniqueID })
-	case core.ChildUp:
-		s.about(lineage, func(a *account) { s.join(a, o.Child) })
-	case core.ChildRekeyed:
-		s.about(lineage, func(a *account) { s.join(a, o.New) })
 	case core.IKEDown:
 		s.about(lineage, func(a *account) { s.finish(a, o.Reason, time.Now()) })
 	}
@@ -186,11 +182,12 @@ func (s *accounts) begin(lineage uint64, sa core.IKEStatus, now time.Time) {
 		lineage: lineage, ike: sa.UniqueID, conn: sa.Conn, began: now, used: now, idle: grant.IdleTimeout, place: -1, sas: map[esp.ID]struct{}{},
 		on: how.On && (!how.RequiresVIP || len(sa.RemoteVIPs) > 0),
 		common: radius.Record{
-			Caller: radius.Caller{SessionID: fmt.Sprintf("%s-%d", s.prefix, sa.UniqueID), Remote: sa.Remote, Local: sa.Local},
+			Caller: caller(sa),
 			// A User-Name in the Access-Accept is the one that all records have. RFC 2865 §5.1
 			Identity: cmp.Or(grant.Identity, sa.RemoteEAPID, sa.RemoteID.String()), Addresses: slices.Clone(sa.RemoteVIPs),
 		},
 	}
+	a.common.SessionID = fmt.Sprintf("%s-%d", s.prefix, sa.UniqueID)
 	if how.SendClass {
 		a.common.Classes = grant.Classes
 	}
@@ -212,19 +209,27 @@ func (s *accounts) begin(lineage uint64, sa core.IKEStatus, now time.Time) {
 	s.schedule(a)
 }
 
-// join puts the SAs of a Child SA on an account.
-func (s *accounts) join(a *account, c core.ChildStatus) {
-	for _, id := range []esp.ID{{SPI: c.SPIIn, Direction: esp.In}, {SPI: c.SPIOut, Direction: esp.Out, Reqid: c.Reqid}} {
+// installed puts an SA on the account of its lineage, if there is one, until it is removed: also one of a Child SA that loses against
+// another in a simultaneous rekeying, and is never told of.
+func (s *accounts) installed(lineage uint64, id esp.ID) {
+	id = accountKey(id)
+	s.about(lineage, func(a *account) {
 		a.sas[id] = struct{}{}
 		s.bySA[id] = a
+	})
+}
+
+// accountKey is an SA's name on accounts: inbound SPIs are ours and unique.
+func accountKey(id esp.ID) esp.ID {
+	if id.Direction == esp.In {
+		id.Reqid = 0
 	}
+	return id
 }
 
 // remove has an SA removed, and keeps what it has counted for the account that it is on.
 func (s *accounts) remove(id esp.ID, remove func() (esp.Counters, bool)) {
-	if id.Direction == esp.In {
-		id.Reqid = 0 // inbound SPIs are ours and unique
-	}
+	id = accountKey(id)
 	s.mu.Lock()
 	a := s.bySA[id]
 	if a == nil {
@@ -268,9 +273,11 @@ func (s *accounts) finish(a *account, reason *core.Reason, now time.Time) {
 	a.interimAt, a.idleAt, a.ended = time.Time{}, time.Time{}, true
 	if a.on {
 		if s.owing++; s.owing > accountsOwed {
-			s.lose(a, fmt.Errorf("records of %d sessions wait already", accountsOwed))
+			s.lose(a, len(a.owed)+1, fmt.Errorf("records of %d sessions wait already", accountsOwed))
 		} else {
-			a.owed = a.without(radius.Interim) // the end tells more
+			if a.owed = a.without(radius.Interim); len(a.owed) == 0 { // the end tells more
+				a.tries = 0
+			}
 			if a.cause == 0 {
 				a.cause = causeOf(reason)
 			}
@@ -456,9 +463,15 @@ func (s *accounts) checkIdle(a *account, now time.Time) {
 		return
 	}
 	a.idleAt = now.Add(a.idle) // should the IKE SA be there still
-	a.cause = radius.IdleTimeout
-	s.end(a.ike, &core.Reason{Kind: core.Expired, Phase: 1, Conn: a.conn,
+	s.close(a, radius.IdleTimeout, &core.Reason{Kind: core.Expired, Phase: 1, Conn: a.conn,
 		Text: fmt.Sprintf("no packet came or went for %v, as long as the RADIUS server allows (Idle-Timeout)", a.idle)})
+}
+
+// close begins the end of an IKE SA.
+func (s *accounts) close(a *account, cause radius.Cause, reason *core.Reason) {
+	if s.end(a.ike, reason) {
+		a.cause = cause
+	}
 }
 
 // next takes the next account with a record to send, what is new first: old ones may wait for a server that is not there.
@@ -510,41 +523,46 @@ func (s *accounts) sent(a *account, r radius.Record, err error, closes bool, now
 		s.taken(a)
 	default:
 		s.refused(a, r, err, now)
-		if closes && !a.ended && a.cause == 0 {
-			a.cause = radius.NASError
-			s.end(a.ike, &core.Reason{Kind: core.Cancelled, Phase: 1, Conn: a.conn,
+		if closes && errors.Is(err, radius.ErrSilent) && !a.ended && a.cause == 0 {
+			s.close(a, radius.NASError, &core.Reason{Kind: core.Cancelled, Phase: 1, Conn: a.conn,
 				Text: "no RADIUS server takes note of the session (accounting_close_on_timeout)"})
 		}
 	}
 }
 
 // taken goes on to the next record.
-func (s *accounts) taken(a *account) {
-	a.tries, a.owed = 0, a.owed[1:]
+func (s *accounts) taken(a *account) { s.drop(a, 1, &s.fresh) }
+
+// drop has done with the first records that an account owes; the next one waits for a sender.
+func (s *accounts) drop(a *account, n int, in *[]*account) {
+	a.tries, a.owed = 0, a.owed[n:]
 	if len(a.owed) == 0 {
 		s.settle(a)
 		return
 	}
-	s.queue(a, &s.fresh)
+	s.queue(a, in)
 }
 
 // refused has a record wait for another try.
 func (s *accounts) refused(a *account, r radius.Record, err error, now time.Time) {
 	a.tries++
 	s.log.Warn("RADIUS account record not taken", append(a.fields(), zap.Stringer("record", r.Status), zap.Int("try", a.tries), zap.Error(err))...)
-	if a.tries >= accountTries || s.stopping {
-		s.lose(a, err)
+	switch {
+	case s.stopping:
+		s.lose(a, len(a.owed), err)
+		return
+	case a.tries >= accountTries:
+		s.lose(a, 1, err)
 		return
 	}
 	a.retryAt = now.Add(min(accountPause<<(a.tries-1), accountMaxPause))
 	s.schedule(a)
 }
 
-// lose gives up what an account owes.
-func (s *accounts) lose(a *account, err error) {
-	s.log.Error("RADIUS account records lost", append(a.fields(), zap.Int("records", len(a.owed)), zap.Error(err))...)
-	a.owed, a.tries = nil, 0
-	s.settle(a)
+// lose gives up the first records that an account owes. What comes behind them is offered as often: the end of a session tells most.
+func (s *accounts) lose(a *account, n int, err error) {
+	s.log.Error("RADIUS account records lost", append(a.fields(), zap.Int("records", n), zap.Error(err))...)
+	s.drop(a, min(n, len(a.owed)), &s.again)
 }
 
 // settle notes that an account which has ended owes nothing any more.

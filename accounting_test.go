@@ -36,6 +36,7 @@ type sessions struct {
 	mu      sync.Mutex // guards what follows
 	carried map[esp.ID]esp.Counters
 	ended   []*core.Reason
+	absent  bool // there is no IKE SA to end
 }
 
 // keeping runs accounts until the test ends.
@@ -63,10 +64,13 @@ func (s *sessions) count(id esp.ID) (esp.Counters, bool) {
 	return c, ok
 }
 
-func (s *sessions) endIKE(_ uint32, reason *core.Reason) {
+func (s *sessions) endIKE(_ uint32, reason *core.Reason) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ended = append(s.ended, reason)
+	if !s.absent {
+		s.ended = append(s.ended, reason)
+	}
+	return !s.absent
 }
 
 // endings are why IKE SAs were ended, since the last time.
@@ -89,14 +93,24 @@ func (s *sessions) carry(c core.ChildStatus, in, out uint64) {
 // gone removes the SAs of a Child SA, the inbound one as a machine does later, without its Reqid.
 func (s *sessions) gone(c core.ChildStatus) {
 	for _, id := range []esp.ID{{SPI: c.SPIIn, Direction: esp.In}, {SPI: c.SPIOut, Direction: esp.Out, Reqid: c.Reqid}} {
-		s.remove(id, func() (esp.Counters, bool) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			c, ok := s.carried[id]
-			delete(s.carried, id)
-			return c, ok
-		})
+		s.goneSA(id)
 	}
+}
+
+func (s *sessions) goneSA(id esp.ID) {
+	s.remove(id, func() (esp.Counters, bool) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		c, ok := s.carried[id]
+		delete(s.carried, id)
+		return c, ok
+	})
+}
+
+// install has the data path take both SAs of a Child SA of a lineage.
+func (s *sessions) install(lineage uint64, c core.ChildStatus) {
+	s.installed(lineage, esp.ID{SPI: c.SPIIn, Direction: esp.In, Reqid: c.Reqid})
+	s.installed(lineage, esp.ID{SPI: c.SPIOut, Direction: esp.Out, Reqid: c.Reqid})
 }
 
 func child(n uint32) core.ChildStatus {
@@ -146,18 +160,19 @@ func TestAccountOfASession(t *testing.T) {
 		s.watch(1, core.Established{IKE: sa})
 		start := s.take(radius.Start)[0]
 		want(t, "the beginning says who, where and what the server said", rfc2865.UserName_GetString(start) == "alice" &&
+			rfc2869.NASPortID_GetString(start) == "rw" && rfc2865.NASPort_Get(start) == 7 &&
 			rfc2865.CallingStationID_GetString(start) == "192.0.2.7[4500]" && string(rfc2865.Class_Get(start)) == "staff" &&
 			rfc2865.FramedIPAddress_Get(start).String() == "10.3.0.9" && rfc2869.EventTimestamp_Get(start).Equal(time.Now()))
 		name := rfc2866.AcctSessionID_GetString(start)
-		s.watch(1, core.ChildUp{IKE: sa, Child: first})
+		s.install(1, first)
 		s.carry(first, 6<<32+200, 300)
 		pass(10 * time.Minute)
 		interim := s.take(radius.Interim)[0]
 		want(t, "its course is told, with 64 bits", counted(interim) == "6.200/257698039 in, 0.300/3 out, 10m0s" && rfc2866.AcctSessionID_GetString(interim) == name)
-		s.watch(1, core.ChildRekeyed{IKE: sa, Old: first, New: second})
+		s.install(1, second) // by rekeying
 		s.carry(second, 100, 0)
 		s.gone(first)
-		s.watch(1, core.ChildUp{IKE: sa, Child: third})
+		s.install(1, third)
 		s.carry(third, 500, 700)
 		s.watch(1, core.IKERekeyed{Old: sa, New: allowed(8)})
 		pass(10 * time.Minute)
@@ -171,6 +186,25 @@ func TestAccountOfASession(t *testing.T) {
 		pass(time.Hour)
 		s.take()
 		want(t, "nothing is kept of it", len(s.all)+len(s.bySA)+len(s.agenda)+s.owing == 0)
+	})
+}
+
+// TestAccountOfRedundantSAs has Child SAs that nobody is told of, or of which only the inbound SA was ever installed.
+func TestAccountOfRedundantSAs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := keeping(t, Accounting{On: true})
+		sa := allowed(7)
+		s.watch(1, core.Established{IKE: sa})
+		for n := range uint32(3) {
+			half := child(n)
+			s.installed(1, esp.ID{SPI: half.SPIIn, Direction: esp.In, Reqid: half.Reqid})
+			s.watch(1, core.ChildRekeyed{IKE: sa, New: half})
+			s.carry(half, 100, 0)
+			s.goneSA(esp.ID{SPI: half.SPIIn, Direction: esp.In})
+		}
+		want(t, "what is gone is on no account", len(s.bySA) == 0 && len(s.all[1].sas) == 0)
+		s.watch(1, core.IKEDown{IKE: sa})
+		want(t, "what they carried is counted", counted(s.take(radius.Start, radius.Stop)[1]) == "0.300/3 in, 0.0/0 out, 0s")
 	})
 }
 
@@ -284,8 +318,38 @@ func TestServerOfAccountsIsSilent(t *testing.T) {
 		s.server.Silence(false)
 		pass(time.Hour)
 		s.take()
-		want(t, "records are not kept without end", s.owing == 0 && s.logs.FilterMessage("RADIUS account records lost").Len() == 1)
+		want(t, "records are not kept without end", s.owing == 0 && s.logs.FilterMessage("RADIUS account records lost").Len() == 2) // its beginning and its end
 	})
+}
+
+// TestEndIsToldAfterLongSilence has a session end after records of its course, or its beginning, were offered for almost as long as they
+// are: the end has its own time.
+func TestEndIsToldAfterLongSilence(t *testing.T) {
+	for name, c := range map[string]struct {
+		silentFrom time.Duration // of the session
+		want       []radius.Status
+	}{
+		"the course":    {time.Second, []radius.Status{radius.Stop}},
+		"the beginning": {0, []radius.Status{radius.Stop}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := keeping(t, Accounting{On: true, Interval: time.Minute})
+				s.server.Silence(c.silentFrom == 0)
+				s.watch(1, core.Established{IKE: allowed(1)})
+				pass(c.silentFrom)
+				s.server.Silence(true)
+				s.server.Take()
+				pass(28 * time.Minute)
+				s.watch(1, core.IKEDown{IKE: allowed(1)})
+				pass(20 * time.Minute)
+				s.server.Silence(false)
+				pass(time.Hour)
+				s.take(c.want...)
+				want(t, "nothing is owed any more", s.owing == 0)
+			})
+		})
+	}
 }
 
 // TestCloseOnTimeout has nobody take note of a session's beginning, or of its course.
@@ -309,12 +373,49 @@ func TestCloseOnTimeout(t *testing.T) {
 	}
 }
 
+// TestCloseOnTimeoutAlone has servers that answer, but not as they should, and no servers at all.
+func TestCloseOnTimeoutAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := keeping(t, Accounting{On: true, Interval: time.Minute, CloseOnTimeout: true})
+		s.watch(1, core.Established{IKE: allowed(1)})
+		pass(time.Second)
+		var network radiustest.Network
+		network.Serve(acctAt, func(r []byte) [][]byte { return [][]byte{radiustest.Sign(r, rad.CodeAccessReject, false)} })
+		how := Accounting{On: true, CloseOnTimeout: true}
+		named := serverAt(acctAt)
+		named.Host = "name.invalid"
+		for _, servers := range [][]RADIUSServer{{serverAt(acctAt)}, {named}, nil} {
+			s.servers.load(RADIUS{Servers: servers, Client: radius.Config{Dial: network.Dial}, Accounting: how})
+			pass(3 * time.Minute)
+			want(t, "nobody ends a session that is not told of for another reason than silence", len(s.endings()) == 0)
+		}
+		want(t, "it is logged", s.logs.FilterMessage("RADIUS account record not taken").Len() >= 3)
+	})
+}
+
+// TestEndThatDoesNotBegin has an IKE SA be replaced just when it is to end.
+func TestEndThatDoesNotBegin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := keeping(t, Accounting{On: true})
+		sa := allowed(1, func(sa *core.IKEStatus) { sa.RADIUS.IdleTimeout = 10 * time.Minute })
+		s.watch(1, core.Established{IKE: sa})
+		s.mu.Lock()
+		s.absent = true
+		s.mu.Unlock()
+		pass(10 * time.Minute)
+		s.install(1, child(1))
+		s.carry(child(1), 100, 0)
+		s.watch(1, core.IKEDown{IKE: sa, Reason: &core.Reason{Kind: core.Deleted}})
+		want(t, "its end later is told as what it is", rfc2866.AcctTerminateCause_Get(s.take(radius.Start, radius.Stop)[1]) == rfc2866.AcctTerminateCause_Value_UserRequest)
+	})
+}
+
 func TestIdleTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := keeping(t, Accounting{On: true})
 		sa := allowed(1, func(sa *core.IKEStatus) { sa.RADIUS.IdleTimeout = 10 * time.Minute })
 		s.watch(1, core.Established{IKE: sa})
-		s.watch(1, core.ChildUp{IKE: sa, Child: child(1)})
+		s.install(1, child(1))
 		pass(9 * time.Minute)
 		s.carry(child(1), 100, 0)
 		pass(9 * time.Minute)

@@ -209,7 +209,7 @@ func (e *Endpoint) initiateLater(conn *core.Connection, child *core.Child, flow 
 	})
 }
 
-// endIKE begins the end of an IKE SA, with notice to the peer, and does not wait for it.
-func (e *Endpoint) endIKE(id uint32, reason *core.Reason) {
-	e.ike.Command(id, func(op uint64) core.Command { return core.Delete{Op: op, IKE: true, Reason: reason} }, func(*core.Reason) {})
+// endIKE begins the end of an IKE SA, with notice to the peer, and does not wait for it. It tells false when there is no such IKE SA.
+func (e *Endpoint) endIKE(id uint32, reason *core.Reason) bool {
+	return e.ike.Command(id, func(op uint64) core.Command { return core.Delete{Op: op, IKE: true, Reason: reason} }, func(*core.Reason) {})
 }

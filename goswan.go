@@ -230,7 +230,7 @@ func (e *Endpoint) assemble(c Config) {
 			KeyLog:       e.keys != nil,
 		},
 		Network: e.transport, DataPath: dataPath{e}, Limits: c.Limits, Library: &e.library, Backend: e.authServers,
-		Watch: e.watch, Log: e.log,
+		Watch: e.watch, Installed: e.accounts.installed, Log: e.log,
 	})
 	e.accounts.counters, e.accounts.end = e.engine.Counters, e.endIKE
 }

@@ -94,10 +94,9 @@ func (s *authServers) renew() {
 	if len(servers) > 0 {
 		config := s.settings.Client
 		config.Servers, config.Heard = servers, s.heard
-		client, err = radius.New(config)
-	}
-	if err != nil && len(s.settings.Servers) > 0 {
-		s.log.Error("no RADIUS server can be asked", zap.Error(err))
+		if client, err = radius.New(config); err != nil {
+			s.log.Error("no RADIUS server can be asked", zap.Error(err))
+		}
 	}
 	s.generation++
 	s.clients[s.generation%generations] = client
@@ -232,9 +231,9 @@ func (s *authServers) Ask(ctx context.Context, q core.EAPQuestion) (eap.Answer, 
 		return eap.Answer{}, err
 	}
 	q.State = state
-	a, err := client.Ask(ctx, q.Question, radius.Caller{Remote: q.IKE.Remote, Local: q.IKE.Local})
+	a, err := client.Ask(ctx, q.Question, caller(q.IKE))
 	if err != nil {
-		if errors.Is(err, radius.ErrSilent) {
+		if errors.Is(err, radius.ErrSilent) && ctx.Err() == nil {
 			s.silent(err)
 		}
 		return eap.Answer{}, err
@@ -242,6 +241,11 @@ func (s *authServers) Ask(ctx context.Context, q core.EAPQuestion) (eap.Answer, 
 	s.tell(q, client.Answered(a.State), a)
 	a.State = append([]byte{generation}, a.State...)
 	return a, nil
+}
+
+// caller is an IKE SA as RADIUS servers are told of it.
+func caller(sa core.IKEStatus) radius.Caller {
+	return radius.Caller{Remote: sa.Remote, Local: sa.Local, Port: sa.UniqueID, PortID: sa.Conn}
 }
 
 // tell logs what a server decided.

@@ -1,6 +1,7 @@
 package goswan
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -46,15 +47,16 @@ func aQuestion(state []byte) core.EAPQuestion {
 			Identity: "alice", State: state,
 			Packet: eap.Packet{Code: eap.CodeResponse, Type: eap.TypeIdentity, Data: []byte("alice")}.AppendTo(nil),
 		},
-		IKE: core.IKEStatus{Conn: "rw", Remote: netip.MustParseAddrPort("192.0.2.7:4500")},
+		IKE: core.IKEStatus{UniqueID: 7, Conn: "rw", Remote: netip.MustParseAddrPort("192.0.2.7:4500")},
 	}
 }
 
 // TestServersDecide asks servers on loopback.
 func TestServersDecide(t *testing.T) {
 	at := radiustest.Listen(t, func(request []byte) [][]byte {
-		if rfc2865.CallingStationID_GetString(radiustest.Parse(t, request)) != "192.0.2.7[4500]" {
-			t.Error("the server is not told who calls")
+		p := radiustest.Parse(t, request)
+		if rfc2865.CallingStationID_GetString(p) != "192.0.2.7[4500]" || rfc2869.NASPortID_GetString(p) != "rw" || rfc2865.NASPort_Get(p) != 7 {
+			t.Error("the server is not told who calls, and for which connection")
 		}
 		return [][]byte{radiustest.Accept(request, radiustest.AVP(rfc2865.FramedIPAddress_Type, []byte{10, 3, 0, 9}))}
 	})
@@ -154,7 +156,8 @@ func TestServersByName(t *testing.T) {
 	at := radiustest.Listen(t, func(r []byte) [][]byte { return [][]byte{radiustest.Accept(r)} })
 	server := serverAt(at)
 	server.Host = "localhost"
-	s, _ := asks(RADIUS{Servers: []RADIUSServer{server, {Host: "name.invalid"}}})
+	s, logs := asks(RADIUS{Servers: []RADIUSServer{server, {Host: "name.invalid"}}})
+	want(t, "that names are not resolved yet is nothing to be told of", logs.Len() == 0)
 	_, err := s.Ask(t.Context(), aQuestion(nil))
 	want(t, "a name that is not resolved yet is an error that names it", err != nil && strings.Contains(err.Error(), "RADIUS server localhost has no address yet"))
 	s.settings.Servers = s.settings.Servers[:1]
@@ -169,7 +172,29 @@ func TestServersByName(t *testing.T) {
 	}
 	s.load(RADIUS{Servers: []RADIUSServer{{Host: "192.0.2.1", AuthPort: 1812}}})
 	_, err = s.Ask(t.Context(), aQuestion(nil))
+	want(t, "that nobody can be asked is", logs.FilterMessage("no RADIUS server can be asked").Len() == 1)
 	want(t, "a server without a secret is never asked", err != nil && strings.Contains(err.Error(), "no secret"))
+}
+
+// TestNobodyWaits has a peer give up while the second of two silent servers is being asked: that nobody answers is not known.
+func TestNobodyWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var network radiustest.Network
+		r := RADIUS{Client: radius.Config{Dial: network.Dial, Tries: 1, Timeout: 10 * time.Second}}
+		for _, at := range []string{"192.0.2.10:1812", "192.0.2.11:1812"} {
+			network.Serve(netip.MustParseAddrPort(at), func([]byte) [][]byte { return nil })
+			r.Servers = append(r.Servers, serverAt(netip.MustParseAddrPort(at)))
+		}
+		s, _ := asks(r)
+		silent := 0
+		s.silent = func(error) { silent++ }
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+		defer cancel()
+		_, err := s.Ask(ctx, aQuestion(nil))
+		want(t, "the question has no answer, and nothing is concluded from it", err != nil && silent == 0)
+		_, err = s.Ask(t.Context(), aQuestion(nil))
+		want(t, "when both were waited for, it is", errors.Is(err, radius.ErrSilent) && silent == 1)
+	})
 }
 
 // TestCloseAllOnTimeout has no server answer.
@@ -312,6 +337,12 @@ func TestEndsOfSessions(t *testing.T) {
 			want(t, "silence ends it", l.sun.children() == "" && l.moon.children() == "")
 		}, rfc2866.AcctTerminateCause_Value_IdleTimeout},
 		"a shutdown": {[]*rad.AVP{framed}, func(t *testing.T, l login) {
+			if err := l.sun.stop(); err != nil {
+				t.Error(err)
+			}
+		}, rfc2866.AcctTerminateCause_Value_NASReboot},
+		"a shutdown, of which a silent peer takes no note": {[]*rad.AVP{framed}, func(t *testing.T, l login) {
+			l.moon.transport.(*encap.Endpoint).Network().SetHook(func(encap.Datagram, func(encap.Datagram)) {})
 			if err := l.sun.stop(); err != nil {
 				t.Error(err)
 			}

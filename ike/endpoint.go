@@ -81,6 +81,8 @@ type Config struct {
 	// Watch sees, in order and on the lineage's goroutine, every output that tells rather than asks: Established,
 	// ChildUp, Failed, Message, Log, IKEKeys … It must not block.
 	Watch func(id uint64, o core.Output)
+	// Installed is told likewise of every SA that the data path has taken; DataPath.Remove is its end. nil is not told.
+	Installed func(lineage uint64, id esp.ID)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	Log *zap.Logger
@@ -115,6 +117,9 @@ func New(cfg Config) *Endpoint {
 	}
 	if cfg.Watch == nil {
 		cfg.Watch = func(uint64, core.Output) {}
+	}
+	if cfg.Installed == nil {
+		cfg.Installed = func(uint64, esp.ID) {}
 	}
 	e := &Endpoint{
 		cfg:      cfg,
@@ -162,13 +167,16 @@ func (e *Endpoint) IKESA(id uint32) (core.IKEStatus, bool) {
 	return core.IKEStatus{}, false
 }
 
+func shuttingDown() *core.Reason {
+	return &core.Reason{Kind: core.ShuttingDown, Phase: 1, Text: "this endpoint is shutting down"}
+}
+
 // Close ends all IKE SAs with notice to the peers, and waits for it until ctx is done; then it ends them without.
 // It returns ctx's error when some peers did not answer.
 func (e *Endpoint) Close(ctx context.Context) error {
 	e.tables.close()
-	reason := &core.Reason{Kind: core.ShuttingDown, Phase: 1, Text: "this endpoint is shutting down"}
 	for _, l := range e.tables.snapshot() {
-		l.command(core.Delete{IKE: true, Reason: reason})
+		l.command(core.Delete{IKE: true, Reason: shuttingDown()})
 	}
 	done := make(chan struct{})
 	go func() {

@@ -110,7 +110,7 @@ func TestEveryOperationIsDoneOnce(t *testing.T) {
 			for _, l := range left.tables.snapshot() {
 				l.kill()
 			}
-		}, core.Cancelled},
+		}, core.ShuttingDown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -115,7 +115,7 @@ func (l *lineage) run() {
 				l.m.Advance(now)
 			}
 		case <-l.killed:
-			l.m.Command(l.e.cfg.Now(), core.Delete{IKE: true, Force: true})
+			l.m.Command(l.e.cfg.Now(), core.Delete{IKE: true, Force: true, Reason: shuttingDown()})
 		}
 	}
 }
@@ -200,6 +200,7 @@ func (l *lineage) install(p esp.Params) {
 	l.e.tables.addSA(id, l)
 	err := l.e.cfg.DataPath.Install(p)
 	if err == nil {
+		l.e.cfg.Installed(l.id, id)
 		return
 	}
 	l.e.tables.removeSA(id, l)

@@ -137,7 +137,7 @@ func (e *Endpoint) replaceOlder(l *lineage, up core.Established) {
 		case up.InitialContact || unique == core.UniqueReplace:
 			other.command(core.Delete{IKE: true, Force: up.InitialContact, Reason: &core.Reason{
 				Kind: core.Replaced, Phase: 1, Conn: up.IKE.Conn, Text: "the peer has a newer IKE SA"}})
-		case old.Remote.Addr() != up.IKE.Remote.Addr():
+		case old.Remote != up.IKE.Remote: // behind a NAT, another port is another device
 			l.command(core.Delete{IKE: true, Reason: &core.Reason{
 				Kind: core.Replaced, Phase: 1, Conn: up.IKE.Conn, Text: "unique = keep: an IKE SA between these identities exists"}})
 			return

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"sync"
@@ -39,7 +40,11 @@ func (r *reloader) loaded(warnings []config.Warning) {
 	r.files.name(r.e.Catalog().Files)
 }
 
-// all reads swanctl.conf again, and of strongswan.conf what can change while the daemon runs; a mistake changes nothing.
+// errNoFile says that there is no swanctl.conf, and never was: all comes by vici.
+var errNoFile = errors.New("there is no swanctl.conf")
+
+// all reads swanctl.conf again, and of strongswan.conf what can change while the daemon runs; a mistake changes nothing, and
+// neither does a file that is gone.
 func (r *reloader) all() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -47,11 +52,20 @@ func (r *reloader) all() error {
 	if err != nil {
 		return err
 	}
+	file := filepath.Join(r.options.dir, "swanctl.conf")
+	none := len(catalog.Files) == 0
+	if none && len(r.e.Catalog().Files) > 0 {
+		return fmt.Errorf("there is no %s any more", file)
+	}
 	r.e.LoadSettings(charon.Settings)
 	r.e.LoadRADIUS(radiusOf(charon.RADIUS))
+	if none {
+		r.log.Info("configuration reloaded: there is no swanctl.conf, and what came by vici stays")
+		return nil
+	}
 	r.e.Load(catalog)
 	r.loaded(warnings)
-	r.log.Info("configuration reloaded", zap.String("file", filepath.Join(r.options.dir, "swanctl.conf")), zap.Int("connections", len(catalog.Connections)))
+	r.log.Info("configuration reloaded", zap.String("file", file), zap.Int("connections", len(catalog.Connections)))
 	return nil
 }
 
@@ -63,6 +77,9 @@ func (r *reloader) look() {
 		return
 	}
 	warnings, err := r.credentials()
+	if errors.Is(err, errNoFile) {
+		return
+	}
 	if err != nil {
 		if r.told != err.Error() {
 			r.log.Error("credentials not reloaded: the old ones stay", zap.Error(err))
@@ -91,7 +108,7 @@ func (r *reloader) credentials() ([]config.Warning, error) {
 	defer charon.RADIUS.Wipe() // its servers wait for a reload of all
 	catalog, warnings, err := config.Loader{Charon: charon}.Load(r.options.dir)
 	if errors.Is(err, fs.ErrNotExist) && len(r.e.Catalog().Files) == 0 {
-		return warnings, nil // there never was a swanctl.conf; all comes by vici
+		return nil, errNoFile
 	}
 	if err != nil {
 		return nil, err

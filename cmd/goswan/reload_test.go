@@ -303,6 +303,32 @@ func TestVICIStays(t *testing.T) {
 	}
 }
 
+// TestNoFile has swanctl.conf not be there: when all is read anew, which takes nothing away, and from the beginning.
+func TestNoFile(t *testing.T) {
+	f := newGatewayFiles(t)
+	f.must(os.Rename(filepath.Join(f.dir, "swanctl.conf"), filepath.Join(f.dir, "swanctl.old")))
+	if err := f.r.all(); err == nil || !strings.Contains(err.Error(), "swanctl.conf") || f.e.Catalog().Connection("gateway") == nil {
+		t.Errorf("a swanctl.conf that is gone gives %v, and %d connections stay", err, len(f.e.Catalog().Connections))
+	}
+	f.must(os.Rename(filepath.Join(f.dir, "swanctl.old"), filepath.Join(f.dir, "swanctl.conf")))
+	f.must(f.r.all())
+
+	f = &gatewayFiles{tree: newTree(t)}
+	f.write("x509/readme", "no certificate")
+	f.run()
+	m := new(vici.Message).Add("id", "ike-vici").Add("type", "IKE").Add("data", "by vici")
+	f.must(f.control().Do(t.Context(), "load-shared", m))
+	f.logs.TakeAll()
+	f.must(f.r.all())
+	if said := f.settle(); said != "configuration reloaded: there is no swanctl.conf, and what came by vici stays" || len(f.e.Catalog().Secrets) != 1 {
+		t.Errorf("where all comes by vici, a reload says\n%s\nand leaves %d secrets", said, len(f.e.Catalog().Secrets))
+	}
+	f.write("x509/readme", "no certificate either")
+	if said := f.settle(); said != "" {
+		t.Errorf("files that nothing reads without a swanctl.conf change, and it is said\n%s", said)
+	}
+}
+
 // control opens a control socket and a client on it.
 func (f *gatewayFiles) control() *vici.Client {
 	f.t.Helper()

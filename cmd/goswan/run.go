@@ -81,6 +81,9 @@ func (o *runOptions) run(ctx context.Context, c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	if len(catalog.Files) == 0 {
+		log.Warn("no swanctl.conf: waiting for a configuration by vici", zap.String("dir", o.dir))
+	}
 	e, err := goswan.New(o.endpoint(charon, catalog, log))
 	if err != nil {
 		return err
@@ -94,8 +97,8 @@ func (o *runOptions) run(ctx context.Context, c *cobra.Command) error {
 	return o.serve(ctx, charon, newReloader(o, e, files, warnings, log))
 }
 
-// load reads both configuration files. Without a swanctl.conf the daemon waits for vici. The warnings are those of swanctl.conf,
-// and logged.
+// load reads both configuration files; without a swanctl.conf the catalog is empty, and has no Files. The warnings are those of
+// swanctl.conf, and logged.
 func (o *runOptions) load(log *zap.Logger) (*config.Charon, *core.Catalog, []config.Warning, error) {
 	charon, warnings, err := config.LoadStrongswan("")
 	logWarnings(log, warnings)
@@ -105,7 +108,6 @@ func (o *runOptions) load(log *zap.Logger) (*config.Charon, *core.Catalog, []con
 	catalog, warnings, err := config.Loader{Charon: charon}.Load(o.dir)
 	logWarnings(log, warnings)
 	if errors.Is(err, fs.ErrNotExist) {
-		log.Warn("no swanctl.conf: waiting for a configuration by vici", zap.String("dir", o.dir))
 		return charon, &core.Catalog{}, warnings, nil
 	}
 	if err != nil {

@@ -76,7 +76,7 @@ func (l Loader) Load(previous *Store) (*Store, []*Problem) {
 		}
 		for _, name := range names {
 			file := filepath.Join(l.Dir, dir.name, name)
-			got, p := dir.read(file, l.passphrase(dir.name, file))
+			got, p := l.read(dir, file)
 			if p != nil {
 				problems = append(problems, kept(previous, file, &got, p))
 			}
@@ -91,6 +91,14 @@ func (l Loader) Load(previous *Store) (*Store, []*Problem) {
 	}
 	slices.SortStableFunc(problems, func(a, b *Problem) int { return strings.Compare(a.File, b.File) })
 	return s, append(problems, s.join(order)...)
+}
+
+// read reads a file of a directory. Other things than files, as named pipes, could let us wait without end.
+func (l Loader) read(d dir, file string) (contents, *Problem) {
+	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+		return contents{}, problem(file, "", "it is no regular file, and is not read")
+	}
+	return d.read(file, l.passphrase(d.name, file))
 }
 
 // dir is a directory and what reads a file of it.

@@ -431,7 +431,8 @@ func TestSessionTimeout(t *testing.T) {
 	tc.w.Run(9 * time.Minute)
 	tc.want("it was rekeyed", len(sim.Told[core.IKERekeyed](tc.right)) > 0 && len(tc.right.IKESAs()) == 1)
 	tc.w.Run(2 * time.Minute)
-	tc.want("it has ended", len(sim.Told[core.IKEDown](tc.right)) == 1)
+	down := sim.Told[core.IKEDown](tc.right)
+	tc.want("it has ended, and why is said", len(down) == 1 && down[0].Reason.Kind == core.Expired && strings.Contains(down[0].Reason.Text, "Session-Timeout"))
 	tc.end()
 }
 

@@ -152,8 +152,12 @@ func (m *Machine) saTimers(sa *ikeSA, visit func(time.Time, func())) {
 // currentTimers are those of the lineage's IKE SA.
 func (m *Machine) currentTimers(sa *ikeSA, visit func(time.Time, func())) {
 	visit(sa.times.expireAt, func() {
+		text := "the IKE SA reached its hard lifetime and was not rekeyed in time"
+		if sa.times.expireAt.Equal(sa.sessionEnd) {
+			text = "the session lasted as long as the RADIUS server allows (Session-Timeout)"
+		}
 		sa.times.expireAt = zero
-		m.deleteIKE(nil, sa.reason(core.Expired, 1, "", 0, "the IKE SA reached its hard lifetime and was not rekeyed in time"))
+		m.deleteIKE(nil, sa.reason(core.Expired, 1, "", 0, text))
 	})
 	if sa.state != core.IKEEstablished {
 		return

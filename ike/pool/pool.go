@@ -30,7 +30,8 @@ type Leases struct {
 	pools  []*pool
 	// granted are the addresses that authentication servers gave, as long as they are in use.
 	granted *pool
-	kept    map[string][]Record // of pools that are not configured
+	gone    map[string]*pool    // that were configured before: their addresses may be in use still
+	kept    map[string][]Record // of pools that never were
 	closed  bool
 }
 
@@ -78,7 +79,7 @@ func New(c Config) *Leases {
 		c.Failed = func(error) {}
 	}
 	granted := emptyPool(RADIUS)
-	return &Leases{config: c, granted: granted, kept: map[string][]Record{}}
+	return &Leases{config: c, granted: granted, gone: map[string]*pool{}, kept: map[string][]Record{}}
 }
 
 // open opens the store and takes what is in it. l.mu is held.
@@ -144,6 +145,9 @@ func (l *Leases) Configure(pools []*core.Pool) error {
 		p.others = l.granted
 		if i >= 0 {
 			p.inherit(l.pools[i])
+		} else if before := l.gone[c.Name]; before != nil {
+			p.inherit(before)
+			delete(l.gone, c.Name)
 		}
 		for _, r := range l.kept[c.Name] {
 			p.restore(r)
@@ -154,7 +158,7 @@ func (l *Leases) Configure(pools []*core.Pool) error {
 	}
 	for _, gone := range l.pools {
 		if !slices.ContainsFunc(next, func(p *pool) bool { return p.name == gone.name }) {
-			l.kept[gone.name] = gone.records()
+			l.gone[gone.name] = gone
 		}
 	}
 	l.pools = next
@@ -175,13 +179,14 @@ func emptyPool(name string) *pool {
 	return &pool{name: name, idle: list.New(), byAddr: map[netip.Addr]*lease{}, byPeer: map[auth.Identity][]*lease{}}
 }
 
-// inherit takes the leases of the pool as it was configured before.
+// inherit takes the leases of the pool as it was configured before. Those in use stay until they are not, also if the pool has
+// their addresses no more: it may have them again by then.
 func (p *pool) inherit(old *pool) {
 	for e := old.idle.Front(); e != nil; e = e.Next() {
 		p.restore(old.record(e.Value.(*lease)))
 	}
 	for _, l := range old.byAddr {
-		if l.users > 0 && p.rng.Contains(l.addr) {
+		if l.users > 0 {
 			p.online++
 			p.file(l)
 		}
@@ -223,14 +228,6 @@ func (p *pool) unfile(l *lease) {
 
 func (p *pool) record(l *lease) Record {
 	return Record{Pool: p.name, Addr: l.addr, Peer: l.peer, Seen: l.seen}
-}
-
-func (p *pool) records() (all []Record) {
-	for _, l := range p.byAddr {
-		all = append(all, p.record(l))
-	}
-	slices.SortFunc(all, func(a, b Record) int { return a.Seen.Compare(b.Seen) })
-	return all
 }
 
 // Lease is core.Environment's: the address that is the peer's by configuration or by the word of an authentication server, else
@@ -288,7 +285,7 @@ func (p *pool) existing(r *core.LeaseRequest) *lease {
 	var idle *lease
 	for _, l := range p.byPeer[r.Peer] {
 		switch {
-		case slices.Contains(r.Except, l.addr) || p.isOthers(l.addr, r.Peer):
+		case slices.Contains(r.Except, l.addr) || p.isOthers(l.addr, r.Peer) || !p.rng.Contains(l.addr):
 		case l.addr == r.Requested && (l.users == 0 || l.remote == r.Remote || r.Takeover):
 			return l
 		case l.users == 0 || r.Takeover:
@@ -357,9 +354,12 @@ func full(pools []*pool, r *core.LeaseRequest) error {
 func (l *Leases) Release(r core.Lease) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, p := range l.shown() {
+	for _, p := range append(slices.Clip(l.shown()), l.gone[r.Pool]) {
+		if p == nil || p.name != r.Pool {
+			continue
+		}
 		found := p.byAddr[r.Addr]
-		if p.name != r.Pool || found == nil || found.peer != r.Peer || found.users == 0 {
+		if found == nil || found.peer != r.Peer || found.users == 0 {
 			continue
 		}
 		found.users--
@@ -369,8 +369,12 @@ func (l *Leases) Release(r core.Lease) {
 			found.place = p.idle.PushBack(found)
 		}
 		l.save(p, found)
-		if p == l.granted && found.users == 0 {
+		switch {
+		case found.users > 0:
+		case p == l.granted:
 			l.ungrant(found)
+		case !p.rng.Contains(found.addr):
+			p.drop(found)
 		}
 	}
 }

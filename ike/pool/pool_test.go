@@ -161,17 +161,48 @@ func TestPoolsChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.want("bob", "10.0.0.2")
-	s.want("carol", "10.0.0.3")
+	carol := s.want("carol", "10.0.0.3")
 	if err := s.Configure(nil); err != nil {
 		t.Fatal(err)
 	}
-	s.Release(alice) // of a pool that is gone: nothing happens
+	s.Release(alice) // of a pool that is gone
+	s.Release(carol)
 	if err := s.Configure([]*core.Pool{wider, {Name: "bad", Addrs: "?"}}); err == nil || len(s.Status()) != 1 {
 		t.Errorf("a pool that cannot be read gives %v and %d pools, want an error and the other pool", err, len(s.Status()))
 	}
 	s.want("carol", "10.0.0.3")
-	if got := s.Status()[0]; got.Online != 1 || got.Offline != 2 || got.Size != 6 || len(got.Leases) != 3 {
-		t.Errorf("the status is %+v, want 1 online and 2 offline of 6", got)
+	if got := s.Status()[0]; got.Online != 2 || got.Offline != 1 || got.Size != 6 || len(got.Leases) != 3 {
+		t.Errorf("the status is %+v, want 2 online and 1 offline of 6", got)
+	}
+}
+
+// TestPoolsComeBack takes pools away while their addresses are in use: nobody else gets those when the pool is there again.
+func TestPoolsComeBack(t *testing.T) {
+	elsewhere := &core.Pool{Name: "a", Addrs: "10.9.0.0/24"}
+	for name, between := range map[string][]*core.Pool{"no pool": nil, "another range": {elsewhere}} {
+		t.Run(name, func(t *testing.T) {
+			s := newScript(t, nil, poolA)
+			alice := s.want("alice", "10.0.0.1")
+			must(t, s.Configure(between))
+			if between != nil {
+				other := s.want("alice", "10.9.0.1", requested("10.0.0.1"), takeover)
+				s.Release(other)
+			}
+			must(t, s.Configure([]*core.Pool{poolA}))
+			s.want("bob", "10.0.0.2")
+			if l, err := s.ask("carol"); err == nil {
+				t.Errorf("carol gets %s, which alice uses still", l.Addr)
+			}
+			s.Release(alice)
+			alice = s.want("carol", "10.0.0.1")
+			must(t, s.Configure(between))
+			s.Release(alice)
+			must(t, s.Configure([]*core.Pool{poolA}))
+			s.want("dave", "10.0.0.1") // released in the meantime
+			if got := s.Status()[0]; got.Online != 2 || got.Offline != 0 {
+				t.Errorf("%d are in use and %d not, want 2 and 0", got.Online, got.Offline)
+			}
+		})
 	}
 }
 

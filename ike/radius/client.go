@@ -58,7 +58,7 @@ type Config struct {
 	// WithoutPorts leaves the ports out of Called-Station-Id and Calling-Station-Id.
 	WithoutPorts bool
 	// EAPStart begins a conversation with an empty EAP-Message, so that the server asks for the identity itself (RFC 3579 §2.1);
-	// otherwise IdentityPrefix goes before the identity in the EAP packet, by which some servers choose a method.
+	// otherwise IdentityPrefix goes before the identity in the EAP packet and in User-Name, by which some servers choose a method.
 	EAPStart       bool
 	IdentityPrefix string
 	// ClassGroups and FilterGroups make groups of Class, and of Filter-Id where the Tunnel-Type is ESP (eap.Grant.Groups).
@@ -313,8 +313,11 @@ func (t *transmission) run(ctx context.Context, c Config) (*radius.Packet, error
 			t.why = err
 		}
 		response, err := t.listen(ctx, deadline)
-		if response != nil || ctx.Err() != nil {
-			return response, err
+		if response != nil {
+			return response, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
 		if err != nil {
 			t.why = err

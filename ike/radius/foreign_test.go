@@ -142,6 +142,8 @@ const freeradiusUsers = `alice Cleartext-Password := "correct horse"
 	Class = 0x7374616666,
 	Filter-Id = "vpn",
 	Session-Timeout = 3600
+
+0alice Cleartext-Password := "correct horse"
 `
 
 // within makes sockets in a namespace.
@@ -310,6 +312,16 @@ func TestForeignFreeRADIUS(t *testing.T) {
 				t.Errorf("FreeRADIUS's account has no %q:\n%s", want, detail)
 			}
 		}
+	})
+	t.Run("a prefix of identities", func(t *testing.T) {
+		config := c.config
+		config.IdentityPrefix = "0"
+		prefixing, err := New(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		atServer, atPeer := passThrough(t, prefixing, newPeer(t, methods(pki)[0].make(alicePassword)))
+		wantSuccess(t, atServer, atPeer, false)
 	})
 	t.Run("wrong shared secret", func(t *testing.T) {
 		config := c.config

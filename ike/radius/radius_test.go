@@ -271,6 +271,31 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// lateContext ends at the very moment at which nobody has answered by a deadline.
+type lateContext struct {
+	context.Context
+	looks int // that still find it alive
+}
+
+func (c *lateContext) Err() error {
+	if c.looks--; c.looks >= 0 {
+		return nil
+	}
+	return context.Canceled
+}
+
+// TestCancelAtADeadline has the context end between the deadline of a transmission and the look at both.
+func TestCancelAtADeadline(t *testing.T) {
+	for looks := range 8 {
+		f := &flood{}
+		tr := transmission{conn: f, octets: accessRequest(t), server: Server{Secret: secret.Bytes(shared)}, needMAC: true}
+		response, err := tr.run(&lateContext{t.Context(), looks}, Config{Tries: 2, Timeout: time.Hour, Growth: 1})
+		if response == nil && err == nil {
+			t.Errorf("a context that ends after %d looks leaves neither an answer nor an error", looks)
+		}
+	}
+}
+
 // accessRequest is the request for a question.
 func accessRequest(t testing.TB) []byte {
 	t.Helper()
@@ -367,6 +392,11 @@ func TestSettingsOfRequests(t *testing.T) {
 	if start, there := first(Config{EAPStart: true, IdentityPrefix: "0"}).Lookup(rfc2869.EAPMessage_Type); !there || len(start) != 0 {
 		t.Errorf("an EAP-Start is %x", start)
 	}
+	for _, state := range [][]byte{nil, {0, 's'}} {
+		if name := rfc2865.UserName_GetString(first(Config{IdentityPrefix: "0"}, state...)); name != "0alice" {
+			t.Errorf("the User-Name is %q, not what the EAP packet has", name)
+		}
+	}
 	plain := question().Packet
 	for name, c := range map[string]struct {
 		octets []byte
@@ -374,8 +404,9 @@ func TestSettingsOfRequests(t *testing.T) {
 	}{
 		"the identity gets the prefix": {first(Config{IdentityPrefix: "0"}).Get(rfc2869.EAPMessage_Type),
 			eap.Packet{Code: eap.CodeResponse, Type: eap.TypeIdentity, Data: []byte("0alice")}.AppendTo(nil)},
-		"what comes later does not":   {first(Config{IdentityPrefix: "0"}, 0, 's').Get(rfc2869.EAPMessage_Type), plain},
-		"an EAP-Start is first alone": {first(Config{EAPStart: true}, 0, 's').Get(rfc2869.EAPMessage_Type), plain},
+		"what comes later does not":            {first(Config{IdentityPrefix: "0"}, 0, 's').Get(rfc2869.EAPMessage_Type), plain},
+		"an EAP-Start is first alone":          {first(Config{EAPStart: true}, 0, 's').Get(rfc2869.EAPMessage_Type), plain},
+		"also where the server keeps no State": {first(Config{EAPStart: true}, 0).Get(rfc2869.EAPMessage_Type), plain},
 	} {
 		if !bytes.Equal(c.octets, c.want) {
 			t.Errorf("%s: the EAP packet is %x, want %x", name, c.octets, c.want)

@@ -22,6 +22,10 @@ type Caller struct {
 	SessionID string
 	// Remote and Local are the outer addresses of the IKE SA: Calling-Station-Id and Called-Station-Id.
 	Remote, Local netip.AddrPort
+	// Port and PortID are NAS-Port and NAS-Port-Id: strongSwan has the IKE SA's unique ID and its connection's name there, by which
+	// servers tell connections apart.
+	Port   uint32
+	PortID string
 }
 
 const (
@@ -65,11 +69,15 @@ func (n nas) describe(p *radius.Packet, c Caller) error {
 	}
 	integer(p, rfc2865.NASPortType_Type, uint32(rfc2865.NASPortType_Value_Virtual))
 	integer(p, rfc2865.ServiceType_Type, uint32(rfc2865.ServiceType_Value_FramedUser))
+	if c.Port != 0 {
+		integer(p, rfc2865.NASPort_Type, c.Port)
+	}
 	for _, text := range []struct {
 		typ   radius.Type
 		value string
 	}{
 		{rfc2865.NASIdentifier_Type, n.identifier},
+		{rfc2869.NASPortID_Type, c.PortID[:min(len(c.PortID), maxAttribute)]},
 		{rfc2865.CallingStationID_Type, n.station(c.Remote)},
 		{rfc2865.CalledStationID_Type, n.station(c.Local)},
 	} {
@@ -97,7 +105,13 @@ func (n nas) station(a netip.AddrPort) string {
 // accessRequest is the Access-Request for a question. The packet has its identifier and authenticator already.
 func (n nas) accessRequest(p *radius.Packet, q eap.Question, state []byte, c Caller) ([]byte, error) {
 	p.Add(rfc2869.MessageAuthenticator_Type, make([]byte, md5.Size))
-	if err := attribute(p, rfc2865.UserName_Type, []byte(q.Identity)); err != nil {
+	// The NAS "MUST include the Type-Data field of the EAP-Response/Identity in the User-Name attribute in every subsequent
+	// Access-Request"  RFC 3579 §2.1: servers compare them.
+	name := q.Identity
+	if !n.start {
+		name = n.prefix + name
+	}
+	if err := attribute(p, rfc2865.UserName_Type, []byte(name)); err != nil {
 		return nil, err
 	}
 	if err := n.describe(p, c); err != nil {
@@ -106,7 +120,8 @@ func (n nas) accessRequest(p *radius.Packet, q eap.Question, state []byte, c Cal
 	// The server "MUST NOT send any subsequent packet in this EAP conversation containing EAP-Message attributes whose
 	// values, when concatenated, exceed the length specified by the Framed-MTU value"  RFC 3579 §2.4
 	integer(p, rfc2865.FramedMTU_Type, uint32(n.framedMTU))
-	n.message(p, q.Packet, len(state) == 0)
+	// A server may send no State: ours has its number all the same once it has answered.
+	n.message(p, q.Packet, len(q.State) == 0)
 	if len(state) > 0 {
 		if err := attribute(p, rfc2865.State_Type, state); err != nil {
 			return nil, err
