@@ -157,13 +157,21 @@ func (sa *ikeSA) takesUser(conn *core.Connection, a *applicant, result *eap.Resu
 		text = fmt.Sprintf("the peer says it is %q, and EAP proved it to be %q", a.id, result.Identity)
 		fix = fmt.Sprintf("set `eap_id = %%any` in `remote`%s to tell users by EAP alone", at(want.Source))
 	case len(want.Groups) > 0 && !slices.ContainsFunc(result.Grant.Groups, func(group string) bool { return slices.Contains(want.Groups, group) }):
-		text = fmt.Sprintf("the peer %q is in none of the groups %s that connection %s requires", result.Identity, strings.Join(want.Groups, ", "), quoted(conn.Name))
-		fix = "have the RADIUS server name one of them in Class, or change `groups`" + at(want.Source)
+		return sa.inNoGroup(conn, want, result.Identity, a.req.msg.MessageID)
 	default:
 		return nil
 	}
 	r := sa.reason(core.AuthenticationFailed, 1, "IKE_AUTH", a.req.msg.MessageID, text)
 	r.Conn, r.Fix = conn.Name, clip(fix)
+	return r
+}
+
+// inNoGroup tells of a peer that is in none of the groups that a connection is for.
+func (sa *ikeSA) inNoGroup(conn *core.Connection, want core.Auth, name string, id uint32) *core.Reason {
+	r := sa.reason(core.AuthenticationFailed, 1, "IKE_AUTH", id,
+		fmt.Sprintf("the peer %q is in none of the groups %s that connection %s requires", name, strings.Join(want.Groups, ", "), quoted(conn.Name)))
+	r.Conn = conn.Name
+	r.Fix = "have the RADIUS server name one of them in Class, or change `groups`" + at(want.Source)
 	return r
 }
 

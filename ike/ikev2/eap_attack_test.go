@@ -369,3 +369,15 @@ func TestLateIsNotForEver(t *testing.T) {
 	tc.w.Run(10 * time.Minute)
 	tc.end()
 }
+
+// TestGroupsWithoutRADIUS: a connection for groups lets nobody in of whom no authentication server says that he is in one.
+func TestGroupsWithoutRADIUS(t *testing.T) {
+	p := newPKI(t)
+	for name, change := range map[string]pairOption{"psk": func(_, _ *core.Catalog) {}, "pubkey": p.both, "eap": p.byEAP(eap.TypeTLS)} {
+		tc := newTest(t, sim.Faults{}, change, func(_, r *core.Catalog) { r.Connections[0].Remote[0].Groups = []string{"staff"} })
+		tc.want(name+" is refused", tc.tried() != nil)
+		tc.inOrder(sim.Told[core.Failed](tc.right)[0].Reason.Error(), []string{`the peer "left`, `is in none of the groups staff that connection "site" requires`})
+		tc.w.Run(time.Minute)
+		tc.end()
+	}
+}

@@ -91,6 +91,9 @@ func (m *Machine) verify(sa *ikeSA, conn *core.Connection, c *claim, x exchange,
 		then(sa.wrongIdentity(conn, c))
 	case method == core.AuthEAP:
 		then(nil) // nothing is proved yet
+	case len(want.Groups) > 0: // which an authentication server alone tells
+		m.spend(sa, c)
+		then(sa.inNoGroup(conn, want, c.id.String(), c.msgID))
 	case method == core.AuthPSK:
 		then(m.verifySecret(sa, conn, c))
 	default:
