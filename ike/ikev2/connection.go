@@ -134,7 +134,7 @@ func fitting(candidates []*core.Connection, chosen suite.Proposal, c *claim, ask
 	for _, r := range all {
 		// How many rounds there are behind EAP, only EAP's AUTH will tell.
 		rounds := c.method() == core.AuthEAP || several == (len(r.conn.Remote) > 1)
-		if r.conn.Remote[0].Method.Takes(c.method()) && rounds && len(conns) < maxTried {
+		if takes(r.conn.Remote[0], c.method()) && rounds && len(conns) < maxTried {
 			conns = append(conns, r.conn)
 		}
 	}

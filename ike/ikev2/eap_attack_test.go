@@ -381,3 +381,22 @@ func TestGroupsWithoutRADIUS(t *testing.T) {
 		tc.end()
 	}
 }
+
+// TestAnyButACertificate: where a peer may prove itself as it likes, but its certificate has to be of a CA, a pre-shared key is none.
+func TestAnyButACertificate(t *testing.T) {
+	p := newPKI(t)
+	for _, demands := range []bool{false, true} {
+		tc := newTest(t, sim.Faults{}, func(_, r *core.Catalog) {
+			r.Connections[0].Remote[0].Method = core.AuthAny
+			if demands {
+				r.Connections[0].Remote[0].CACerts = []*auth.Certificate{p.root.cert}
+			}
+		})
+		tc.want("a pre-shared key is refused, or not", (tc.tried() != nil) == demands)
+		if demands {
+			tc.inOrder(sim.Told[core.Failed](tc.right)[0].Reason.Error(), []string{"the peer authenticates by shared key MIC", `connection "site" requires a signature`})
+		}
+		tc.w.Run(time.Minute)
+		tc.end()
+	}
+}

@@ -84,7 +84,7 @@ func (m *Machine) verify(sa *ikeSA, conn *core.Connection, c *claim, x exchange,
 	case method == core.AuthEAP && (want.Method != core.AuthEAP || sa.initiator): // a responder has nothing to ask for
 		m.spend(sa, c)
 		then(sa.wantsEAP(conn, c))
-	case method == "" || !want.Method.Takes(method):
+	case method == "" || !takes(want, method):
 		m.spend(sa, c)
 		then(sa.wrongMethod(conn, c))
 	case method == core.AuthEAP && c.id.Matches(want.ID) == auth.MatchNone:
@@ -103,6 +103,16 @@ func (m *Machine) verify(sa *ikeSA, conn *core.Connection, c *claim, x exchange,
 			then(m.judged(sa, conn, c, v, err))
 		}})
 	}
+}
+
+// takes tells whether a peer may prove itself by a method in a round. Whoever has to have a certificate or a raw key cannot do with a
+// pre-shared key, also where any method will do.
+func takes(want core.Auth, method core.AuthMethod) bool {
+	return want.Method.Takes(method) && !(want.Method == core.AuthAny && method == core.AuthPSK && certified(want))
+}
+
+func certified(want core.Auth) bool {
+	return len(want.Certs)+len(want.PublicKeys)+len(want.CACerts)+len(want.Policies) > 0 || !want.CAID.IsAny()
 }
 
 // evidence is what is known about the revocation of certificates.

@@ -237,6 +237,9 @@ var words = map[core.AuthMethod]string{core.AuthPSK: "a pre-shared key", core.Au
 
 func (sa *ikeSA) wrongMethod(conn *core.Connection, c *claim) *core.Reason {
 	want := c.wanted(conn)
+	if want.Method == core.AuthAny && certified(want) {
+		want.Method = core.AuthPubkey
+	}
 	r := sa.reason(core.AuthenticationFailed, 1, "IKE_AUTH", c.msgID, fmt.Sprintf("the peer authenticates by %s, connection %s requires %s", c.proof.Method, quoted(conn.Name), words[want.Method]))
 	r.Conn = conn.Name
 	r.Fix = fmt.Sprintf("let the peer use %s; `auth = %s` is required", words[want.Method], want.Method) + at(want.Source)
