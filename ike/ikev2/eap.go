@@ -156,6 +156,9 @@ func (sa *ikeSA) takesUser(conn *core.Connection, a *applicant, result *eap.Resu
 	case !want.EAP.IDSet && !want.EAP.RADIUS && !(isAddress(a.id) && want.ID.IsAny()) && !provesUser(result, a.id):
 		text = fmt.Sprintf("the peer says it is %q, and EAP proved it to be %q", a.id, result.Identity)
 		fix = fmt.Sprintf("set `eap_id = %%any` in `remote`%s to tell users by EAP alone", at(want.Source))
+	case demandsCertificate(want) && len(result.Certificates) == 0:
+		text = fmt.Sprintf("connection %s requires a certificate, and %s shows none of the peer", quoted(conn.Name), methodName(result))
+		fix = "let the peer use EAP-TLS, or remove `cacerts` and the like" + at(want.Source)
 	case len(want.Groups) > 0 && !slices.ContainsFunc(result.Grant.Groups, func(group string) bool { return slices.Contains(want.Groups, group) }):
 		return sa.inNoGroup(conn, want, result.Identity, a.req.msg.MessageID)
 	default:
@@ -164,6 +167,12 @@ func (sa *ikeSA) takesUser(conn *core.Connection, a *applicant, result *eap.Resu
 	r := sa.reason(core.AuthenticationFailed, 1, "IKE_AUTH", a.req.msg.MessageID, text)
 	r.Conn, r.Fix = conn.Name, clip(fix)
 	return r
+}
+
+// demandsCertificate tells whether a round takes nobody without a certificate inside EAP. It has no such demand where its method shows
+// none to us.
+func demandsCertificate(want core.Auth) bool {
+	return certified(want) && !want.EAP.RADIUS && (want.EAP.Method == 0 || slices.Contains(provingMethods, want.EAP.Method))
 }
 
 // inNoGroup tells of a peer that is in none of the groups that a connection is for.
@@ -312,9 +321,9 @@ func (sa *ikeSA) serverMethods(a *applicant, want core.Auth) (methods []eap.Serv
 		case eap.TypeTLS:
 			methods = append(methods, eap.ServerTLS{TLS: conf})
 		case eap.TypeTTLS:
-			methods = append(methods, eap.ServerTTLS{TLS: conf, Users: users, Methods: serverInside(settings.TTLS, users), RequireCertificate: settings.TTLSCertificate})
+			methods = append(methods, eap.ServerTTLS{TLS: conf, Users: users, Methods: serverInside(settings.TTLS, users), RequireCertificate: settings.TTLSCertificate || certified(want)})
 		case eap.TypePEAP:
-			methods = append(methods, eap.ServerPEAP{TLS: conf, Methods: serverInside(settings.PEAP, users), RequireCertificate: settings.PEAPCertificate})
+			methods = append(methods, eap.ServerPEAP{TLS: conf, Methods: serverInside(settings.PEAP, users), RequireCertificate: settings.PEAPCertificate || certified(want)})
 		default:
 			methods = append(methods, serverInside(t, users)...)
 		}

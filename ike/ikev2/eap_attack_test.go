@@ -1,6 +1,7 @@
 package ikev2_test
 
 import (
+	"fmt"
 	"runtime"
 	"slices"
 	"strings"
@@ -395,6 +396,38 @@ func TestAnyButACertificate(t *testing.T) {
 		tc.want("a pre-shared key is refused, or not", (tc.tried() != nil) == demands)
 		if demands {
 			tc.inOrder(sim.Told[core.Failed](tc.right)[0].Reason.Error(), []string{"the peer authenticates by shared key MIC", `connection "site" requires a signature`})
+		}
+		tc.w.Run(time.Minute)
+		tc.end()
+	}
+}
+
+// TestCertificateInsideTTLS: a connection that requires a certificate of a CA asks for it in TLS, and a password alone is not enough.
+func TestCertificateInsideTTLS(t *testing.T) {
+	p := newPKI(t)
+	for _, test := range []struct {
+		method eap.Type // of the left
+		shows  bool
+		want   string
+	}{
+		{eap.TypeTTLS, true, ""}, {eap.TypePEAP, true, ""}, {eap.TypeTLS, true, ""}, {eap.TypeTTLS, false, "TLS_FAILED"},
+		{eap.TypeMSCHAPv2, true, `connection "site" requires a certificate, and EAP-MSCHAPv2 shows none of the peer`},
+	} {
+		tc := newTest(t, sim.Faults{}, p.byEAP(test.method), func(l, r *core.Catalog) {
+			r.Connections[0].Remote[0].EAP.Method = 0
+			r.Connections[0].Remote[0].CACerts = []*auth.Certificate{p.root.cert}
+			if !test.shows {
+				c := *l.Credentials
+				c.Own = nil
+				l.Credentials = &c
+			}
+		})
+		reason := tc.tried()
+		tc.want(fmt.Sprintf("EAP-%s comes up or not: %v", test.method, reason), (reason == nil) == (test.want == ""))
+		if test.want != "" {
+			tc.inOrder(sim.Told[core.Failed](tc.right)[0].Reason.Error(), []string{test.want})
+		} else {
+			tc.want("its certificate was judged", strings.Contains(strings.Join(tc.right.Logs, "\n"), `using certificate "C=CH, CN=left.example"`))
 		}
 		tc.w.Run(time.Minute)
 		tc.end()
