@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/goswan/goswan/crypto/secret"
 	"github.com/goswan/goswan/ike/auth"
 	"github.com/goswan/goswan/ike/core"
 	"github.com/goswan/goswan/ike/eap"
@@ -26,13 +27,13 @@ type ikeAuth struct {
 	child *createChild // nil: childless
 	begun bool         // the first request is out
 	rounds
-	idBody, peerBody []byte      // bodies of our last IDi and of the responder's last IDr
-	asked            bool        // the request under way asks for EAP
-	follows          bool        // the responder has another round (ANOTHER_AUTH_FOLLOWS)
-	only             bool        // the responder proves itself by EAP alone (RFC 5998)
-	peer             *eap.Peer   // our conversation; nil when none is under way
-	packet           []byte      // of ours, to be sent
-	server           *auth.Trial // of the server's chain that TLS has just shown
+	idBody, peerBody []byte       // bodies of our last IDi and of the responder's last IDr
+	asked            bool         // the request under way asks for EAP
+	follows          bool         // the responder has another round (ANOTHER_AUTH_FOLLOWS)
+	only             bool         // the responder proves itself by EAP alone (RFC 5998)
+	peer             *eap.Peer    // our conversation; nil when none is under way
+	packet           secret.Bytes // of ours, to be sent; a password can be in it
+	server           *auth.Trial  // of the server's chain that TLS has just shown
 	eap              *eap.Result
 }
 
@@ -52,6 +53,7 @@ func (x *ikeAuth) wipe() {
 	if x.eap != nil {
 		x.eap.Wipe()
 	}
+	x.packet.Wipe()
 }
 
 // abort gives the Child SA back to those that wait, for another attempt or to be told.
@@ -331,6 +333,7 @@ func (x *ikeAuth) conversed(sa *ikeSA, msg *wire.Message) {
 		x.refuse(sa, sa.reason(core.InvalidSyntax, 1, "IKE_AUTH", msg.MessageID, missing))
 		return
 	}
+	x.packet.Wipe()
 	packet := wire.First[*wire.EAP](msg)
 	step := x.peer.Receive(m.now, packet.Packet)
 	if step.Notice != "" {
