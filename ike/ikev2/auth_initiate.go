@@ -313,7 +313,7 @@ func (x *ikeAuth) accept(sa *ikeSA, msg *wire.Message) {
 func (x *ikeAuth) beginEAP(sa *ikeSA, msg *wire.Message) {
 	x.asked = false
 	peer, err := sa.eapPeer(x.mine, x.only, func(now time.Time, chain []*x509.Certificate) (err error) {
-		if x.server, err = sa.tryServer(now, x.mine, chain); err == nil {
+		if x.server, err = sa.tryServer(now, x.rounds, chain); err == nil {
 			_, err = x.server.Verdict()
 		}
 		return err

@@ -545,10 +545,11 @@ func (sa *ikeSA) clientVerifier(a *applicant) verifyFunc {
 	}
 }
 
-// tryServer begins the trial of a server's chain in a round of ours: the server has to be the responder, or whom aaa_id names.
-func (sa *ikeSA) tryServer(now time.Time, round int, chain []*x509.Certificate) (*auth.Trial, error) {
+// tryServer begins the trial of a server's chain: the server has to be the responder as it has last proved itself, if it has, or
+// whom aaa_id names.
+func (sa *ikeSA) tryServer(now time.Time, done rounds, chain []*x509.Certificate) (*auth.Trial, error) {
 	conn := sa.m.conn
-	mine, want := conn.Local[round], conn.Remote[0]
+	mine, want := conn.Local[done.mine], conn.Remote[max(done.theirs-1, 0)]
 	id := sa.remoteID
 	req := requirement(conn, want)
 	if !mine.EAP.ServerID.IsAny() {

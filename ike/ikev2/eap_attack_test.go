@@ -433,3 +433,19 @@ func TestCertificateInsideTTLS(t *testing.T) {
 		tc.end()
 	}
 }
+
+// TestServerOfASecondRound: the server inside EAP is the responder as it has last proved itself.
+func TestServerOfASecondRound(t *testing.T) {
+	p := newPKI(t)
+	tc := newTest(t, sim.Faults{}, p.both, func(l, r *core.Catalog) {
+		second := core.Auth{Method: core.AuthPubkey, Round: 1, ID: identity("second.example")}
+		r.Connections[0].Local, l.Connections[0].Remote = append(r.Connections[0].Local, second), append(l.Connections[0].Remote, second)
+		user := core.Auth{Method: core.AuthEAP, Round: 1, ID: identity(alice), EAP: core.EAP{Method: eap.TypeTLS}}
+		l.Connections[0].Local, r.Connections[0].Remote = append(l.Connections[0].Local, user), append(r.Connections[0].Remote, user)
+		r.Credentials.Own = append(r.Credentials.Own, issue(t, p.root, "second.example", ecKey(), nil).credential(t, p.root.cert))
+	})
+	reason := tc.tried()
+	tc.want(fmt.Sprintf("it comes up: %v", reason), reason == nil)
+	tc.same(1)
+	tc.end()
+}
