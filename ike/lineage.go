@@ -226,8 +226,7 @@ func (l *lineage) tell(o core.Output) {
 	if up, ok := o.(core.Established); ok {
 		l.publish()
 		l.leaveHalfOpen()
-		l.e.tables.established(l, up.IKE)
-		l.e.replaceOlder(l, up)
+		l.replace(l.e.tables.established(l, up.IKE), up)
 	}
 	switch o.(type) {
 	case core.ChildUp, core.ChildRekeyed, core.IKERekeyed, core.ChildDown:

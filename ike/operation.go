@@ -118,17 +118,17 @@ func (l *lineage) active() bool {
 	return len(status) > 0 && status[0].State != core.IKECreated && status[0].State != core.IKEConnecting
 }
 
-// replaceOlder ends the IKE SAs that a peer's new one takes the place of: after INITIAL_CONTACT without waiting for an answer, for the peer
+// replace ends the IKE SAs that a peer's new one takes the place of: after INITIAL_CONTACT without waiting for an answer, for the peer
 // has forgotten them (RFC 7296 §2.4), by the policy `unique = replace` with notice. `keep` ends the new one instead, unless
 // it comes from where the old one is: that is a reauthentication, and the peer ends the old one itself. The policy is the
 // responder's, as in strongSwan: whoever initiates knows what he wants.
-func (e *Endpoint) replaceOlder(l *lineage, up core.Established) {
+func (l *lineage) replace(older []*lineage, up core.Established) {
 	unique := up.Connection.Unique
 	if up.IKE.Initiator || unique == core.UniqueNever || (unique == core.UniqueNo && !up.InitialContact) {
 		return
 	}
-	for _, other := range findAll(&e.tables, e.tables.byEnds, endsOf(up.IKE.LocalID, up.IKE.Peer())) {
-		if other == l || !other.active() {
+	for _, other := range older {
+		if !other.active() {
 			continue
 		}
 		old := other.Status()[0]

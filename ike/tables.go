@@ -107,14 +107,17 @@ func (t *tables) join(l *lineage, conn string) {
 	t.byConn.add(conn, l)
 }
 
-// established files a lineage under what its IKE_AUTH told.
-func (t *tables) established(l *lineage, up core.IKEStatus) {
+// established files a lineage under what its IKE_AUTH told, and returns those between the same ends that came before it: of two
+// that come up at the same time one is the older.
+func (t *tables) established(l *lineage, up core.IKEStatus) (older []*lineage) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.join(l, up.Conn)
 	t.byEnds.remove(l.entries.ends, l)
 	l.entries.ends = endsOf(up.LocalID, up.Peer())
+	older = t.byEnds.list(l.entries.ends)
 	t.byEnds.add(l.entries.ends, l)
+	return older
 }
 
 // leave takes a lineage out of all tables.

@@ -167,3 +167,15 @@ func TestUniqueUsers(t *testing.T) {
 		})
 	}
 }
+
+// TestWhoIsOlder has two IKE SAs between the same ends come up at the same time: each of them asks who was before it, and not both
+// are told of the other, which would end both.
+func TestWhoIsOlder(t *testing.T) {
+	tables := newTables()
+	first, second := &lineage{id: 1}, &lineage{id: 2}
+	alice, bob := core.IKEStatus{LocalID: mustID("gw"), RemoteEAPID: "alice"}, core.IKEStatus{LocalID: mustID("gw"), RemoteEAPID: "bob"}
+	none := tables.established(first, alice)
+	before := tables.established(second, alice)
+	want(t, "the first is before the second, and nobody before the first", len(none) == 0 && slices.Equal(before, []*lineage{first}))
+	want(t, "nobody is older than itself, or than another user", len(tables.established(second, bob)) == 0 && len(tables.established(first, alice)) == 0)
+}
