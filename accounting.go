@@ -495,7 +495,7 @@ func (s *accounts) send(ctx context.Context, a *account) {
 	}
 	a.sending = true
 	s.busy++
-	r := a.owed[0]
+	r, again := a.owed[0], a.tries > 0
 	s.senders.Go(func() {
 		client, settings, err := s.servers.now()
 		if err == nil {
@@ -503,7 +503,7 @@ func (s *accounts) send(ctx context.Context, a *account) {
 			r.Delay = time.Since(r.EventTime)
 			err = client.Account(ctx, r)
 		}
-		if errors.Is(err, radius.ErrSilent) && ctx.Err() == nil {
+		if errors.Is(err, radius.ErrSilent) && ctx.Err() == nil && !again {
 			s.servers.silent(err)
 		}
 		s.sent(a, r, err, settings.Accounting.CloseOnTimeout, time.Now())

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -407,6 +408,22 @@ func TestEndThatDoesNotBegin(t *testing.T) {
 		s.carry(child(1), 100, 0)
 		s.watch(1, core.IKEDown{IKE: sa, Reason: &core.Reason{Kind: core.Deleted}})
 		want(t, "its end later is told as what it is", rfc2866.AcctTerminateCause_Get(s.take(radius.Start, radius.Stop)[1]) == rfc2866.AcctTerminateCause_Value_UserRequest)
+	})
+}
+
+// TestSilenceIsToldOnce has the end of a session be offered again and again to a server that is silent: what close_all_on_timeout does to
+// all IKE SAs is done once, and not to each that comes up until the server is back.
+func TestSilenceIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := keeping(t, Accounting{On: true})
+		var silent atomic.Int32
+		s.servers.silent = func(error) { silent.Add(1) }
+		s.watch(1, core.Established{IKE: allowed(1)})
+		synctest.Wait()
+		s.server.Silence(true)
+		s.watch(1, core.IKEDown{IKE: allowed(1)})
+		pass(time.Hour)
+		want(t, "it is told once", silent.Load() == 1)
 	})
 }
 
