@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/goswan/goswan"
@@ -37,6 +40,7 @@ func (r *reloader) loaded(warnings []config.Warning) {
 	for _, w := range warnings {
 		r.known[w.Error()] = true
 	}
+	clear(r.files.emptied)
 	r.files.name(r.e.Catalog().Files)
 }
 
@@ -101,6 +105,9 @@ func (r *reloader) look() {
 // credentials reads everything and takes what proves something. A file that cannot be used, and was not known for that, keeps
 // all as it was: it may be half written.
 func (r *reloader) credentials() ([]config.Warning, error) {
+	if empty := slices.Sorted(maps.Keys(r.files.emptied)); len(empty) > 0 {
+		return nil, fmt.Errorf("%s is empty, and was not before; if that is meant, SIGHUP takes it", strings.Join(empty, ", "))
+	}
 	charon, _, err := config.LoadStrongswan("")
 	if err != nil {
 		return nil, err

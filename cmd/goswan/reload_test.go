@@ -303,6 +303,33 @@ func TestVICIStays(t *testing.T) {
 	}
 }
 
+// TestEmptiedFile has swanctl.conf be cut to nothing, as whoever writes it may leave it for a while: that takes no secret away, before
+// somebody says that it is meant.
+func TestEmptiedFile(t *testing.T) {
+	f := newGatewayFiles(t)
+	f.write("swanctl.conf", "")
+	if said := f.settle(); !strings.Contains(said, "swanctl.conf is empty, and was not before") || len(f.e.Catalog().Secrets) != 1 {
+		t.Errorf("of a swanctl.conf without anything in it is said\n%s\nand %d secrets stay", said, len(f.e.Catalog().Secrets))
+	}
+	renewed := f.issue()
+	f.renew("own", renewed)
+	if said := f.settle(); said != "" || len(f.e.Catalog().Secrets) != 1 {
+		t.Errorf("when something else changes it is said\n%s\nand %d secrets stay", said, len(f.e.Catalog().Secrets))
+	}
+	f.write("swanctl.conf", strings.Replace(gatewayConf, "%", "second", 1))
+	if said := f.settle(); !strings.HasSuffix(said, "credentials reloaded") || string(f.e.Catalog().Secrets[0].Key) != "second" || !f.shows(renewed) {
+		t.Errorf("when it is written it is said\n%s", said)
+	}
+	f.write("swanctl.conf", "")
+	f.settle()
+	f.must(f.r.all())
+	f.logs.TakeAll()
+	f.renew("own", f.issue())
+	if said := f.settle(); said != "credentials reloaded" || len(f.e.Catalog().Secrets) != 0 {
+		t.Errorf("when that is meant it is said\n%s\nand %d secrets stay", said, len(f.e.Catalog().Secrets))
+	}
+}
+
 // TestNoFile has swanctl.conf not be there: when all is read anew, which takes nothing away, and from the beginning.
 func TestNoFile(t *testing.T) {
 	f := newGatewayFiles(t)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,6 +22,8 @@ type watch struct {
 	named  []string // files elsewhere, which the configuration names
 	loaded snapshot // what was read last
 	seen   snapshot // at the last look
+	// emptied are configuration files that are empty, and were not when they were read: whoever writes one may have cut it first.
+	emptied map[string]bool
 }
 
 // newWatch begins with the files below dir, or beside it if it is a swanctl.conf, as they are.
@@ -28,7 +31,7 @@ func newWatch(dir string) *watch {
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
 		dir = filepath.Dir(dir)
 	}
-	w := &watch{dir: dir}
+	w := &watch{dir: dir, emptied: map[string]bool{}}
 	w.loaded = w.take()
 	w.seen = w.loaded
 	return w
@@ -43,8 +46,20 @@ func (w *watch) look() bool {
 	if !quiet || now.same(w.loaded) {
 		return false
 	}
+	w.noteEmptied(now)
 	w.loaded = now
 	return true
+}
+
+// noteEmptied compares with what was read.
+func (w *watch) noteEmptied(now snapshot) {
+	for file, info := range now {
+		before := w.loaded[file]
+		if info != nil && info.Size() == 0 && before != nil && before.Size() > 0 && strings.HasSuffix(file, ".conf") {
+			w.emptied[file] = true
+		}
+	}
+	maps.DeleteFunc(w.emptied, func(file string, _ bool) bool { return now[file] == nil || now[file].Size() > 0 })
 }
 
 // name adds files to what is watched; as they are now, they have been read.
