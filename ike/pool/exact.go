@@ -3,6 +3,7 @@ package pool
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -26,12 +27,22 @@ func (p *pool) reserve(all []core.StaticAddress) {
 	}
 }
 
-// isOthers tells whether an address is another peer's, by configuration or because a server granted it.
+// isOthers tells whether an address is another peer's, by configuration or because it is in use elsewhere.
 func (p *pool) isOthers(a netip.Addr, peer auth.Identity) bool {
 	if owner, static := p.static[a]; static && owner != peer {
 		return true
 	}
-	return p.others != nil && p.others.byAddr[a] != nil
+	return p.of != nil && p.of.elsewhere(a)
+}
+
+// elsewhere tells whether an address is in use that no pool leased: a server granted it, or its pool is gone.
+func (l *Leases) elsewhere(a netip.Addr) bool {
+	for _, p := range l.gone {
+		if found := p.byAddr[a]; found != nil && found.users > 0 {
+			return true
+		}
+	}
+	return l.granted.byAddr[a] != nil
 }
 
 // exact is the lease of an address that has to be the peer's: its static one in one of the pools, or one that a server grants if
@@ -88,7 +99,7 @@ func (p *pool) only(a netip.Addr, r *core.LeaseRequest) (*lease, error) {
 
 // free tells why an address that a server grants cannot be had: it is another's in one of our own pools.
 func (l *Leases) free(a netip.Addr, r *core.LeaseRequest) error {
-	for _, p := range l.pools {
+	for _, p := range slices.AppendSeq(slices.Clone(l.pools), maps.Values(l.gone)) {
 		owner, other := p.static[a], p.byAddr[a]
 		switch {
 		case owner != auth.Identity{} && owner != r.Peer:
@@ -103,12 +114,11 @@ func (l *Leases) free(a netip.Addr, r *core.LeaseRequest) error {
 	return nil
 }
 
-// ungrant forgets an address that a server granted: who gets it next is not ours to say. Our own pools may give it again.
-func (l *Leases) ungrant(gone *lease) {
-	l.granted.drop(gone)
+// again lets pools give an address once more that was in use elsewhere.
+func (l *Leases) again(a netip.Addr) {
 	for _, p := range l.pools {
-		if p.rng.Contains(gone.addr) {
-			p.next = min(p.next, distance(p.rng.First, gone.addr))
+		if p.rng.Contains(a) {
+			p.next = min(p.next, distance(p.rng.First, a))
 		}
 	}
 }

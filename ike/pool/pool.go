@@ -47,7 +47,7 @@ type pool struct {
 	online int
 	static map[netip.Addr]auth.Identity // whose addresses they always are
 	fixed  map[auth.Identity]netip.Addr // the same by peer
-	others *pool                        // has addresses that are in use elsewhere; nil is none
+	of     *Leases                      // knows of addresses that are in use elsewhere; nil: none are
 }
 
 // lease is an address that a peer has or had.
@@ -142,7 +142,7 @@ func (l *Leases) Configure(pools []*core.Pool) error {
 			failed = err
 			continue
 		}
-		p.others = l.granted
+		p.of = l
 		if i >= 0 {
 			p.inherit(l.pools[i])
 		} else if before := l.gone[c.Name]; before != nil {
@@ -158,6 +158,7 @@ func (l *Leases) Configure(pools []*core.Pool) error {
 	}
 	for _, gone := range l.pools {
 		if !slices.ContainsFunc(next, func(p *pool) bool { return p.name == gone.name }) {
+			gone.static, gone.fixed = nil, nil
 			l.gone[gone.name] = gone
 		}
 	}
@@ -369,12 +370,11 @@ func (l *Leases) Release(r core.Lease) {
 			found.place = p.idle.PushBack(found)
 		}
 		l.save(p, found)
-		switch {
-		case found.users > 0:
-		case p == l.granted:
-			l.ungrant(found)
-		case !p.rng.Contains(found.addr):
-			p.drop(found)
+		if has := p.rng.Contains(found.addr); found.users == 0 && (!has || p == l.gone[p.name]) {
+			l.again(found.addr)
+			if !has {
+				p.drop(found)
+			}
 		}
 	}
 }

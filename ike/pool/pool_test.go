@@ -206,6 +206,24 @@ func TestPoolsComeBack(t *testing.T) {
 	}
 }
 
+// TestPoolIsRenamed has a pool with the addresses of one that is gone: those that are in use still are nobody else's.
+func TestPoolIsRenamed(t *testing.T) {
+	s := newScript(t, nil, poolA)
+	alice := s.want("alice", "10.0.0.1")
+	must(t, s.Configure([]*core.Pool{{Name: "b", Addrs: poolA.Addrs}}))
+	s.want("bob", "10.0.0.2", requested("10.0.0.1"))
+	if l, err := s.ask("carol"); err == nil {
+		t.Errorf("carol gets %s, which alice uses still", l.Addr)
+	}
+	if l, err := s.ask("carol", func(r *core.LeaseRequest) {
+		r.Pools, r.Granted = []string{RADIUS}, []netip.Addr{alice.Addr}
+	}); err == nil || !strings.Contains(err.Error(), "in use by alice from pool a") {
+		t.Errorf("a server grants carol %s, which alice uses still: %v", l.Addr, err)
+	}
+	s.Release(alice)
+	s.want("carol", "10.0.0.1")
+}
+
 // TestLeasesOutliveTheProcess opens the file again and again.
 func TestLeasesOutliveTheProcess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state", "leases.db")
