@@ -244,6 +244,9 @@ func (x *ikeAuth) relyOnEAP(sa *ikeSA, c *claim, msg *wire.Message) {
 func (x *ikeAuth) next(sa *ikeSA, msg *wire.Message) {
 	conn := sa.m.conn
 	switch {
+	case x.theirs < len(conn.Remote) && !x.follows && !x.only:
+		// Before we prove more of ourselves, with a password perhaps.
+		x.refuse(sa, sa.tooFewRounds(conn, x.theirs, msg.MessageID))
 	case x.asked && msg.Count(wire.TypeEAP) > 0:
 		x.beginEAP(sa, msg)
 	case x.asked:
@@ -252,8 +255,6 @@ func (x *ikeAuth) next(sa *ikeSA, msg *wire.Message) {
 		x.refuse(sa, sa.unexpectedEAP(msg.MessageID))
 	case x.mine < len(conn.Local) || x.follows:
 		x.again(sa)
-	case x.theirs < len(conn.Remote):
-		x.refuse(sa, sa.tooFewRounds(conn, x.theirs, msg.MessageID))
 	default:
 		x.accept(sa, msg)
 	}

@@ -227,6 +227,25 @@ func TestRoundsDiffer(t *testing.T) {
 	}
 }
 
+// TestNoPasswordBeforeTheLastRound: a responder that has no second round, which it has to prove itself by, gets to see nothing of
+// our own second one.
+func TestNoPasswordBeforeTheLastRound(t *testing.T) {
+	p := newPKI(t)
+	tc := newTest(t, sim.Faults{}, p.both, func(l, r *core.Catalog) {
+		next := core.Auth{Method: core.AuthEAP, Round: 1, ID: l.Connections[0].Local[0].ID, EAP: core.EAP{Method: eap.TypeGTC}}
+		l.Connections[0].Local, r.Connections[0].Remote = append(l.Connections[0].Local, next), append(r.Connections[0].Remote, next)
+		l.Connections[0].Remote = append(l.Connections[0].Remote, core.Auth{Method: core.AuthPSK, Round: 1, ID: l.Connections[0].Remote[0].ID})
+		l.Secrets, r.Secrets = []*core.Secret{user(alice, "of no value")}, []*core.Secret{user(alice, "of no value")}
+	})
+	op := tc.left.Initiate("site", "net", rightAddr)
+	tc.w.Run(3 * time.Second)
+	tc.inOrder(tc.done(tc.left, op).Error(), []string{`the peer ends after authentication round 1, connection "site" requires another by a pre-shared key`})
+	tc.want("there was no EAP", !strings.Contains(strings.Join(tc.left.Ladder(), "\n"), "EAP"))
+	tc.w.Run(time.Minute)
+	tc.want("nothing is left", len(tc.left.Lineages())+len(tc.right.Lineages()) == 0)
+	tc.end()
+}
+
 // TestEAPRefused is why EAP fails, as the end knows it that refuses.
 func TestEAPRefused(t *testing.T) {
 	p := newPKI(t)
