@@ -163,8 +163,8 @@ func (x *ikeAuth) first(sa *ikeSA, id auth.Identity) (payloads []wire.Payload) {
 }
 
 // another tells that we have one more round: ANOTHER_AUTH_FOLLOWS stands beside each AUTH but the last (RFC 4739 §2.2).
-func (x *ikeAuth) another(conn *core.Connection) []wire.Payload {
-	if x.mine == len(conn.Local) {
+func (r rounds) another(conn *core.Connection) []wire.Payload {
+	if r.mine == len(conn.Local) {
 		return nil
 	}
 	return []wire.Payload{&wire.Notify{NotifyType: wire.AnotherAuthFollows}}
@@ -195,12 +195,12 @@ func (x *ikeAuth) response(sa *ikeSA, msg *wire.Message) {
 func (x *ikeAuth) introduced(sa *ikeSA, msg *wire.Message) {
 	m := sa.m
 	x.follows = msg.Notify(wire.AnotherAuthFollows) != nil
-	required := row{required: []wire.PayloadType{wire.TypeIDr, wire.TypeAUTH}}
+	required := []wire.PayloadType{wire.TypeIDr, wire.TypeAUTH}
 	only := m.conn.Remote[0].Method == core.AuthEAP && x.theirs == 0 && msg.Count(wire.TypeAUTH) == 0 && msg.Count(wire.TypeEAP) > 0
 	if only {
-		required.required = required.required[:1]
+		required = required[:1]
 	}
-	if missing := required.wrong(msg); missing != "" {
+	if missing := lacks(msg, required...); missing != "" {
 		x.refuse(sa, sa.reason(core.InvalidSyntax, 1, "IKE_AUTH", msg.MessageID, missing))
 		return
 	}
@@ -330,7 +330,7 @@ func (x *ikeAuth) beginEAP(sa *ikeSA, msg *wire.Message) {
 // conversed takes a packet of the responder in our conversation.
 func (x *ikeAuth) conversed(sa *ikeSA, msg *wire.Message) {
 	m, mine := sa.m, sa.m.conn.Local[x.mine]
-	if missing := (&row{required: []wire.PayloadType{wire.TypeEAP}}).wrong(msg); missing != "" {
+	if missing := lacks(msg, wire.TypeEAP); missing != "" {
 		x.refuse(sa, sa.reason(core.InvalidSyntax, 1, "IKE_AUTH", msg.MessageID, missing))
 		return
 	}
@@ -401,7 +401,7 @@ func (x *ikeAuth) proveByEAP(sa *ikeSA) []wire.Payload {
 
 // provedByEAP takes the responder's.
 func (x *ikeAuth) provedByEAP(sa *ikeSA, msg *wire.Message) {
-	if missing := (&row{required: []wire.PayloadType{wire.TypeAUTH}}).wrong(msg); missing != "" {
+	if missing := lacks(msg, wire.TypeAUTH); missing != "" {
 		x.refuse(sa, sa.reason(core.InvalidSyntax, 1, "IKE_AUTH", msg.MessageID, missing))
 		return
 	}

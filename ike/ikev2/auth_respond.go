@@ -53,7 +53,7 @@ func (m *Machine) answerAuth(sa *ikeSA, req *request) {
 
 // answerRound takes a round of the initiator.
 func (m *Machine) answerRound(sa *ikeSA, a *applicant) {
-	if missing := (&row{required: []wire.PayloadType{wire.TypeIDi}}).wrong(a.req.msg); missing != "" {
+	if missing := lacks(a.req.msg, wire.TypeIDi); missing != "" {
 		m.refuseSyntax(sa, a.req, "IKE_AUTH: "+missing)
 		return
 	}
@@ -223,12 +223,12 @@ func (m *Machine) ownRound(sa *ikeSA, a *applicant) ([]wire.Payload, *core.Reaso
 	return append(append([]wire.Payload{idr}, certificates...), proof), nil
 }
 
-// another tells that we have one more round (RFC 4739 §2.2).
+// another tells that we have one more round, which is not EAP's.
 func (a *applicant) another() []wire.Payload {
-	if a.mine == len(a.conn.Local) || a.only {
+	if a.only {
 		return nil
 	}
-	return []wire.Payload{&wire.Notify{NotifyType: wire.AnotherAuthFollows}}
+	return a.rounds.another(a.conn)
 }
 
 // goOn answers with what there is to say, waits for the next round, or lets the applicant in when there is none left.
@@ -301,7 +301,7 @@ func (m *Machine) beginTalk(sa *ikeSA, a *applicant, proof []wire.Payload) *core
 
 // converse takes a packet of the applicant in its conversation.
 func (m *Machine) converse(sa *ikeSA, a *applicant) {
-	if missing := (&row{required: []wire.PayloadType{wire.TypeEAP}}).wrong(a.req.msg); missing != "" {
+	if missing := lacks(a.req.msg, wire.TypeEAP); missing != "" {
 		a.wipe()
 		m.refuseSyntax(sa, a.req, "IKE_AUTH: "+missing)
 		return
@@ -311,7 +311,7 @@ func (m *Machine) converse(sa *ikeSA, a *applicant) {
 
 // takeProofByEAP takes the applicant's AUTH at the end of EAP (RFC 7296 §2.16), and answers with ours.
 func (m *Machine) takeProofByEAP(sa *ikeSA, a *applicant) {
-	if missing := (&row{required: []wire.PayloadType{wire.TypeAUTH}}).wrong(a.req.msg); missing != "" {
+	if missing := lacks(a.req.msg, wire.TypeAUTH); missing != "" {
 		a.wipe()
 		m.refuseSyntax(sa, a.req, "IKE_AUTH: "+missing)
 		return

@@ -73,17 +73,12 @@ func (m *Machine) authority(h auth.KeyHash) *auth.Certificate {
 func (m *Machine) requests(conns ...*core.Connection) (payloads []wire.Payload) {
 	var cas []*auth.Certificate
 	raw := false
-	for _, c := range conns {
-		for _, want := range c.Remote {
-			if c.NoCertReq || !want.Method.Signs() {
-				continue
-			}
-			raw = raw || len(want.PublicKeys) > 0
-			if len(want.CACerts) > 0 {
-				cas = append(cas, want.CACerts...)
-			} else {
-				cas = append(cas, m.env.Catalog().Proofs().Trust.Certificates()...)
-			}
+	for _, want := range signedRounds(asking(conns)) {
+		raw = raw || len(want.PublicKeys) > 0
+		if len(want.CACerts) > 0 {
+			cas = append(cas, want.CACerts...)
+		} else {
+			cas = append(cas, m.env.Catalog().Proofs().Trust.Certificates()...)
 		}
 	}
 	if cas = distinct(cas); len(cas) > 0 {
@@ -104,9 +99,24 @@ func (m *Machine) requests(conns ...*core.Connection) (payloads []wire.Payload) 
 // looksUp tells whether we fetch what a peer shows by Hash and URL. Whoever sends a URL would have us fetch something before it has
 // proved anything, so that has to be configured; and it is for those that are asked for certificates.
 func (m *Machine) looksUp(conns ...*core.Connection) bool {
-	return m.env.Settings.HashAndURL && slices.ContainsFunc(conns, func(c *core.Connection) bool {
-		return !c.NoCertReq && slices.ContainsFunc(c.Remote, func(a core.Auth) bool { return a.Method.Signs() })
-	})
+	return m.env.Settings.HashAndURL && len(signedRounds(asking(conns))) > 0
+}
+
+// signedRounds are the rounds of connections that a peer may prove itself in by a signature.
+func signedRounds(conns []*core.Connection) (rounds []core.Auth) {
+	for _, c := range conns {
+		for _, want := range c.Remote {
+			if want.Method.Signs() {
+				rounds = append(rounds, want)
+			}
+		}
+	}
+	return rounds
+}
+
+// asking are the connections that ask for certificates (send_certreq).
+func asking(conns []*core.Connection) []*core.Connection {
+	return slices.DeleteFunc(slices.Clone(conns), func(c *core.Connection) bool { return c.NoCertReq })
 }
 
 // link is the Hash and URL of a certificate of ours, below the cert_uri_base of the authority that issued it.
@@ -210,18 +220,13 @@ func (sa *ikeSA) presented(msg *wire.Message) (auth.Presented, error) {
 func hashAlgorithms(conns ...*core.Connection) wire.Payload {
 	var common, all []uint16
 	first := true
-	for _, c := range conns {
-		for _, want := range c.Remote {
-			if !want.Method.Signs() {
-				continue
-			}
-			hashes := want.Constraints.Hashes()
-			all = append(all, hashes...)
-			if first {
-				common, first = slices.Clone(hashes), false
-			} else {
-				common = slices.DeleteFunc(common, func(h uint16) bool { return !slices.Contains(hashes, h) })
-			}
+	for _, want := range signedRounds(conns) {
+		hashes := want.Constraints.Hashes()
+		all = append(all, hashes...)
+		if first {
+			common, first = slices.Clone(hashes), false
+		} else {
+			common = slices.DeleteFunc(common, func(h uint16) bool { return !slices.Contains(hashes, h) })
 		}
 	}
 	if len(common) == 0 {

@@ -127,8 +127,7 @@ func (o *childOffer) agreed(sa *ikeSA, msg *wire.Message) (*agreement, *core.Rea
 	refuse := func(kind core.Kind, text string) (*agreement, *core.Reason) {
 		return nil, sa.childReason(kind, o.cfg, msg, text)
 	}
-	row := row{required: []wire.PayloadType{wire.TypeSA, wire.TypeTSi, wire.TypeTSr}}
-	if text := row.wrong(msg); text != "" {
+	if text := lacks(msg, wire.TypeSA, wire.TypeTSi, wire.TypeTSr); text != "" {
 		return refuse(core.InvalidSyntax, text)
 	}
 	chosen, reason := sa.chosen(msg, o.proposals, 2)

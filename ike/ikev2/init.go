@@ -159,8 +159,7 @@ func (x *saInit) answered(sa *ikeSA, msg *wire.Message, d core.Datagram) {
 	case refusal != nil:
 		x.doubt(sa, sa.refusedBy(refusal, 1, msg))
 	default:
-		row := row{required: []wire.PayloadType{wire.TypeSA, wire.TypeKE, wire.TypeNonce}}
-		if text := row.wrong(msg); text != "" {
+		if text := lacks(msg, wire.TypeSA, wire.TypeKE, wire.TypeNonce); text != "" {
 			x.doubt(sa, sa.reason(core.InvalidSyntax, 1, "IKE_SA_INIT", 0, text))
 			return
 		}

@@ -40,8 +40,7 @@ func (m *Machine) answerInit(h header.Header, d core.Datagram) {
 		return
 	}
 	m.received(msg, d)
-	row := row{required: []wire.PayloadType{wire.TypeSA, wire.TypeKE, wire.TypeNonce}}
-	if text := row.wrong(msg); text != "" {
+	if text := lacks(msg, wire.TypeSA, wire.TypeKE, wire.TypeNonce); text != "" {
 		m.refuseInit(h, d, &wire.Notify{NotifyType: wire.InvalidSyntax}, m.initReason(core.InvalidSyntax, text))
 		return
 	}

@@ -101,8 +101,7 @@ func (x *rekeyIKE) response(sa *ikeSA, msg *wire.Message) {
 		x.refused(sa, n, msg)
 		return
 	}
-	row := row{required: []wire.PayloadType{wire.TypeSA, wire.TypeNonce, wire.TypeKE}}
-	if text := row.wrong(msg); text != "" {
+	if text := lacks(msg, wire.TypeSA, wire.TypeNonce, wire.TypeKE); text != "" {
 		x.failed(sa, sa.reason(core.InvalidSyntax, 1, "CREATE_CHILD_SA", msg.MessageID, text))
 		return
 	}

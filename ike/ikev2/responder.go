@@ -116,6 +116,11 @@ func (r *row) wrong(msg *wire.Message) string {
 	return ""
 }
 
+// lacks tells which of the payloads a message lacks or has too often, "" when none.
+func lacks(msg *wire.Message, required ...wire.PayloadType) string {
+	return (&row{required: required}).wrong(msg)
+}
+
 // refuseSyntax answers INVALID_SYNTAX, which is the end of the IKE SA.
 //
 // "this error notification is considered fatal in both peers, meaning that the IKE SA is deleted without needing an
