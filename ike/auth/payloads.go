@@ -2,7 +2,6 @@ package auth
 
 import (
 	"crypto/sha1"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -264,28 +263,4 @@ func ParseCertRequest(data []byte) ([]KeyHash, error) {
 		hashes = append(hashes, KeyHash(data[i:i+sha1.Size]))
 	}
 	return hashes, nil
-}
-
-// AppendHashAlgorithms appends the data of a SIGNATURE_HASH_ALGORITHMS notify: two octets for each (RFC 7427 §4).
-func AppendHashAlgorithms(b []byte, ids []uint16) []byte {
-	for _, id := range ids {
-		b = binary.BigEndian.AppendUint16(b, id)
-	}
-	return b
-}
-
-// maxHashes bounds the hash algorithms that a peer may announce; IANA has 7.
-const maxHashes = 64
-
-// ParseHashAlgorithms reads the data of a SIGNATURE_HASH_ALGORITHMS notify. It never returns nil without an error: that would
-// mean that the peer announced nothing.
-func ParseHashAlgorithms(data []byte) ([]uint16, error) {
-	if len(data)%2 != 0 || len(data) > 2*maxHashes {
-		return nil, fmt.Errorf("auth: SIGNATURE_HASH_ALGORITHMS of %d octets", len(data))
-	}
-	ids := make([]uint16, 0, len(data)/2)
-	for i := 0; i < len(data); i += 2 {
-		ids = append(ids, binary.BigEndian.Uint16(data[i:]))
-	}
-	return ids, nil
 }

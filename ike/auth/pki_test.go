@@ -675,11 +675,7 @@ func TestAUTHComesFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	ours := &Credential{Certificate: leaf.cert, Key: key}
-	hashes, err := ParseHashAlgorithms(AppendHashAlgorithms(nil, sig.Constraints{}.Hashes()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, peer := range map[string][]uint16{"RFC 7427": hashes, "RFC 4754": nil} {
+	for name, peer := range map[string][]uint16{"RFC 7427": sig.Constraints{}.Hashes(), "RFC 4754": nil} {
 		got, use, err := Choose([]*Credential{ours}, id(t, "gw"), nil, sig.Constraints{}, peer)
 		if err != nil {
 			t.Fatal(err)
@@ -701,7 +697,7 @@ func TestAUTHComesFirst(t *testing.T) {
 	}
 	// A peer that sends no certificate is found among those that are named.
 	proofless := &Requirement{Conn: "x", Certs: []*Certificate{root.cert, leaf.cert}}
-	_, use, _ := Choose([]*Credential{ours}, id(t, "gw"), nil, sig.Constraints{}, hashes)
+	_, use, _ := Choose([]*Credential{ours}, id(t, "gw"), nil, sig.Constraints{}, sig.Constraints{}.Hashes())
 	data, err := ours.Sign(rand.Reader, use, []byte("octets"))
 	if err != nil {
 		t.Fatal(err)
@@ -783,12 +779,6 @@ func TestPayloadsAreBounded(t *testing.T) {
 	}
 	if _, err := ParseCertRequest(make([]byte, 20*(maxRequested+1))); err == nil {
 		t.Error("a CERTREQ without bound is taken")
-	}
-	if _, err := ParseHashAlgorithms([]byte{0, 1, 2}); err == nil {
-		t.Error("an odd SIGNATURE_HASH_ALGORITHMS is taken")
-	}
-	if ids, err := ParseHashAlgorithms(nil); err != nil || ids == nil {
-		t.Errorf("an empty SIGNATURE_HASH_ALGORITHMS gives %v (%v): it was announced, with nothing in it", ids, err)
 	}
 	for _, data := range [][]byte{nil, make([]byte, 20), append(make([]byte, 20), "ftp://h/x"...), append(make([]byte, 20), "http://h/\n"...), append(make([]byte, 20), "http://u@h/"...), make([]byte, 5000)} {
 		if _, err := ParseLink(CertPayload{EncodingHashURL, data}); err == nil {

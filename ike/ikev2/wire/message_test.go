@@ -185,6 +185,12 @@ func TestNotificationValues(t *testing.T) {
 	if _, ok := (&Notify{NotifyType: SignatureHashAlgorithms, Data: []byte{1}}).HashAlgorithms(); ok {
 		t.Error("half a hash algorithm is taken for a list")
 	}
+	if _, ok := (&Notify{NotifyType: SignatureHashAlgorithms, Data: []byte{0, 1, 2}}).HashAlgorithms(); ok {
+		t.Error("an odd SIGNATURE_HASH_ALGORITHMS is taken")
+	}
+	if ids, ok := (&Notify{NotifyType: SignatureHashAlgorithms}).HashAlgorithms(); !ok || ids == nil {
+		t.Errorf("an empty SIGNATURE_HASH_ALGORITHMS gives %v, %v: it was announced, with nothing in it", ids, ok)
+	}
 	for _, tc := range []struct {
 		n    Notify
 		want string
