@@ -8,7 +8,7 @@ PACKAGES = $(shell $(GO) list ./... | grep -v '/cmd/goswan/lab$$')
 
 # What the lab runs, as Debian packages it, and the browser that the pages of goswan bench are shown to.
 LAB_PACKAGES := charon-systemd strongswan-swanctl strongswan-pki libcharon-extra-plugins libstrongswan-standard-plugins \
-	libstrongswan-extra-plugins libcharon-extauth-plugins chromium ethtool iproute2 iputils-ping nftables openssl tcpdump tshark freeradius hostapd eapoltest
+	libstrongswan-extra-plugins libcharon-extauth-plugins chromium dbus-daemon ethtool iproute2 iputils-ping nftables openssl tcpdump tshark freeradius hostapd eapoltest
 
 # Tests beside the code that have a foreign program at the other end; where there is none they are skipped.
 FOREIGN := ./ike/radius

@@ -21,6 +21,7 @@ import (
 
 	"github.com/goswan/goswan/config/settings"
 	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/tun/tuntest/need"
 )
 
 // The judge of the format is strongSwan's own swanctl: it reads a file and sends what it read over vici. A recorder
@@ -142,7 +143,7 @@ func swanctl(t *testing.T, file string) ([]message, error) {
 	t.Helper()
 	program, err := exec.LookPath("swanctl")
 	if err != nil {
-		t.Skip("SKIPPED: swanctl is not installed, so strongSwan does not judge the format (apt-get install strongswan-swanctl)")
+		need.Lacking(t, "swanctl is not installed, so strongSwan does not judge the format (apt-get install strongswan-swanctl)")
 	}
 	dir, err := os.MkdirTemp("/tmp", "goswan-swanctl-") // short: the path of a socket has at most 107 octets
 	if err != nil {

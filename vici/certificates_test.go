@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/goswan/goswan/tun/tuntest/need"
 )
 
 // pki is a CA's certificate, its CRL, and its key in the forms that clients send.
@@ -132,7 +134,7 @@ func TestAuthorityCommands(t *testing.T) {
 // TestSwanctlCredentials loads certificates and keys with the host's own swanctl.
 func TestSwanctlCredentials(t *testing.T) {
 	if installedSwanctl() == "" {
-		t.Skip("strongSwan's swanctl is not installed (Debian package strongswan-swanctl)")
+		need.Lacking(t, "strongSwan's swanctl is not installed (Debian package strongswan-swanctl)")
 	}
 	f := newForeman(t)
 	p := newPKI(t)

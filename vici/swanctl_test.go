@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/goswan/goswan/ike/core"
+	"github.com/goswan/goswan/tun/tuntest/need"
 )
 
 // swanctlPlaces is where distributions put strongSwan's swanctl.
@@ -132,7 +133,7 @@ func newForeman(t *testing.T) *foreman {
 	t.Helper()
 	installed := installedSwanctl()
 	if installed == "" {
-		t.Skip("strongSwan's swanctl is not installed (Debian package strongswan-swanctl)")
+		need.Lacking(t, "strongSwan's swanctl is not installed (Debian package strongswan-swanctl)")
 	}
 	dir := socketDir(t)
 	f := &foreman{bench: newBench(t, nil), program: filepath.Join(dir, "swanctl"), dir: dir, uri: "unix://" + filepath.Join(dir, "vici")}
@@ -280,7 +281,7 @@ func TestSwanctlSAs(t *testing.T) {
 func TestSwanctlTraces(t *testing.T) {
 	stdbuf, err := exec.LookPath("stdbuf")
 	if err != nil {
-		t.Skip("stdbuf (Debian package coreutils), which makes swanctl print its lines at once, is not installed")
+		need.Lacking(t, "stdbuf (Debian package coreutils), which makes swanctl print its lines at once, is not installed")
 	}
 	f := newForeman(t)
 	hello := func() { f.daemon.log("office", 1, "IKE", 1, "hello") }

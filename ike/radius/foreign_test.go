@@ -24,6 +24,7 @@ import (
 	"github.com/goswan/goswan/ike/eap"
 	"github.com/goswan/goswan/ike/eap/eaptest"
 	"github.com/goswan/goswan/ike/radius/radiustest"
+	"github.com/goswan/goswan/tun/tuntest/need"
 	"github.com/goswan/goswan/tun/tuntest/testns"
 )
 
@@ -35,32 +36,12 @@ const (
 )
 
 // foreign gives a namespace for a test with a program of others, which Debian has in a package. Where the test cannot
-// run it is skipped, or, where the environment insists as it does on the lab (`go doc ./cmd/goswan/lab`), it fails.
+// run it is skipped, or fails (package need).
 func foreign(t *testing.T, program, pkg string) *testns.Namespace {
 	t.Helper()
-	var why string
 	if _, err := os.Stat(program); err != nil {
-		why = fmt.Sprintf("it needs %s (Debian package %s)", program, pkg)
+		need.Lacking(t, fmt.Sprintf("it needs %s (Debian package %s)", program, pkg))
 	}
-	if os.Geteuid() != 0 {
-		why = "it needs root for a network namespace"
-	}
-	lab := os.Getenv("GOSWAN_LAB")
-	insist := lab == "require" || os.Getenv("CI") == "true" && lab != ""
-	switch {
-	case why != "" && insist:
-		t.Fatalf("FAILED: GOSWAN_LAB=require or CI=true insists on this test: %s", why)
-	case why != "":
-		t.Skipf("SKIPPED: %s", why)
-	}
-	if !insist {
-		return testns.New(t)
-	}
-	defer func() {
-		if t.Skipped() {
-			t.Errorf("FAILED: GOSWAN_LAB=require or CI=true insists on this test, which cannot have a network namespace")
-		}
-	}()
 	return testns.New(t)
 }
 

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/godbus/dbus/v5"
+
+	"github.com/goswan/goswan/tun/tuntest/need"
 )
 
 // own is what a host's resolv.conf has.
@@ -174,7 +176,7 @@ func bus(t *testing.T) (address string, m *manager) {
 	t.Helper()
 	program, err := exec.LookPath("dbus-daemon")
 	if err != nil {
-		t.Skip("there is no dbus-daemon here to be the bus")
+		need.Lacking(t, "there is no dbus-daemon here to be the bus (Debian package dbus-daemon)")
 	}
 	dir := t.TempDir()
 	address = "unix:path=" + filepath.Join(dir, "bus")

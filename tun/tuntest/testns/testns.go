@@ -16,6 +16,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/goswan/goswan/tun/tuntest/need"
 )
 
 // Namespace is a network namespace with its loopback up. What Do runs is inside; sockets, netlink handles and processes
@@ -25,11 +27,11 @@ type Namespace struct {
 	fd   int
 }
 
-// New makes a namespace. Without root the test is skipped.
+// New makes a namespace. Without root the test is skipped, or fails (package need).
 func New(t testing.TB) *Namespace {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("SKIP: a network namespace needs root")
+		need.Lacking(t, "a network namespace needs root")
 	}
 	n := &Namespace{work: make(chan func())}
 	ready := make(chan error)
@@ -48,7 +50,7 @@ func New(t testing.TB) *Namespace {
 		}
 	}()
 	if err := <-ready; err != nil {
-		t.Skipf("SKIP: no network namespace to be had: %v", err)
+		need.Lacking(t, "no network namespace to be had: "+err.Error())
 	}
 	t.Cleanup(func() {
 		close(n.work)
