@@ -133,11 +133,11 @@ func certificateSection(dir string, list func(*round) *[]*auth.Certificate) func
 // loadCredentials reads the directories beside swanctl.conf. What is wrong with one of their files is a warning: the rest is
 // used.
 func (d *decoder) loadCredentials(catalog *core.Catalog) {
-	store, problems := creds.Loader{Dir: d.dir, Passphrases: d.passphrases}.Load(nil)
+	parts, problems := creds.Loader{Dir: d.dir, Passphrases: d.passphrases}.Load()
 	for _, p := range problems {
 		d.warnings = append(d.warnings, &Problem{What: p.File + ": " + p.What, Fix: p.Fix, Unread: !p.Warning})
 	}
-	catalog.Credentials = store.Joined(catalog.Authorities)
+	catalog.Credentials = creds.Join(parts, catalog.Authorities)
 }
 
 // checkKeys warns of connections that have nothing to sign with.

@@ -14,6 +14,7 @@ import (
 	"github.com/goswan/goswan/crypto/secret"
 	"github.com/goswan/goswan/crypto/sig"
 	"github.com/goswan/goswan/ike/auth"
+	"github.com/goswan/goswan/ike/core"
 )
 
 func correct() (secret.Bytes, error) { return secret.Bytes("correct"), nil }
@@ -185,7 +186,8 @@ func TestLoad(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(root, "x509", "old"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	s, problems := Loader{Dir: root, Passphrases: map[string]secret.Bytes{"rsa/rsa.key": secret.Bytes("correct")}}.Load(nil)
+	parts, problems := Loader{Dir: root, Passphrases: map[string]secret.Bytes{"rsa/rsa.key": secret.Bytes("correct")}}.Load()
+	s := Join(parts, nil)
 	var texts []string
 	for _, p := range problems {
 		texts = append(texts, strings.TrimPrefix(p.Error(), root+"/"))
@@ -195,13 +197,13 @@ func TestLoad(t *testing.T) {
 	if got := strings.Join(texts, "\n"); got != want {
 		t.Errorf("the problems are\n%s\nwant\n%s", got, want)
 	}
-	if len(s.Certificates) != 4 || len(s.Authorities) != 1 || len(s.PublicKeys) != 1 || len(s.Credentials) != 5 {
-		t.Errorf("there are %d certificates, %d CAs, %d public keys and %d credentials, want 4, 1, 1 and 5", len(s.Certificates), len(s.Authorities), len(s.PublicKeys), len(s.Credentials))
+	if len(s.Certificates) != 4 || len(s.Authorities) != 1 || len(s.PublicKeys) != 1 || len(s.Own) != 5 {
+		t.Errorf("there are %d certificates, %d CAs, %d public keys and %d credentials, want 4, 1, 1 and 5", len(s.Certificates), len(s.Authorities), len(s.PublicKeys), len(s.Own))
 	}
 	// Each credential convinces a peer with the CA.
 	now := time.Now()
 	constraints := sig.Constraints{}
-	for _, c := range s.Credentials {
+	for _, c := range s.Own {
 		if c.Certificate == nil {
 			continue
 		}
@@ -210,7 +212,7 @@ func TestLoad(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		chosen, use, err := auth.Choose(s.Credentials, id, nil, constraints, constraints.Hashes())
+		chosen, use, err := auth.Choose(s.Own, id, nil, constraints, constraints.Hashes())
 		if err != nil || chosen != c {
 			t.Errorf("for %s, %v is chosen (%v)", name, chosen, err)
 			continue
@@ -223,40 +225,10 @@ func TestLoad(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		trial := s.Trust().Try(now, rand.Reader, &auth.Requirement{ID: id}, shown, id, &auth.Proof{Method: use.Method, Data: data, Octets: []byte("octets")}, auth.Evidence{})
+		trial := s.Trust.Try(now, rand.Reader, &auth.Requirement{ID: id}, shown, id, &auth.Proof{Method: use.Method, Data: data, Octets: []byte("octets")}, auth.Evidence{})
 		if _, err := trial.Verdict(); err != nil {
 			t.Errorf("%s with %s is refused: %v", name, use.Scheme, err)
 		}
-	}
-}
-
-func TestReload(t *testing.T) {
-	root := t.TempDir()
-	place(t, root, map[string]string{"x509/gw.pem": "p256.crt.pem", "x509/other.pem": "rsa.crt.pem", "x509ca/ca.pem": "ca.pem", "private/gw.pem": "p256.sec1.pem"})
-	l := Loader{Dir: root}
-	before, problems := l.Load(nil)
-	if len(problems) > 0 || len(before.Credentials) != 1 {
-		t.Fatalf("loading gives %v and %d credentials", problems, len(before.Credentials))
-	}
-	// A broken file goes on as it was, a removed one goes.
-	place(t, root, map[string]string{"private/gw.pem": "ca.pem", "x509/gw.pem": "rsa.pkcs8.pem"})
-	if err := os.Remove(filepath.Join(root, "x509/other.pem")); err != nil {
-		t.Fatal(err)
-	}
-	after, problems := l.Load(before)
-	if len(problems) != 2 || !strings.HasSuffix(problems[0].Error(), "; until then what was loaded before is used") {
-		t.Errorf("the problems are %v, want one for each broken file that says what is used", problems)
-	}
-	if len(after.Credentials) != 1 || len(after.Certificates) != 1 {
-		t.Errorf("after a reload with broken files there are %d credentials and %d certificates, want 1 and 1", len(after.Credentials), len(after.Certificates))
-	}
-	before.Wipe(after)
-	use, err := sig.Constraints{}.Select(after.Credentials[0].Key.Public(), []uint16{2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := after.Credentials[0].Sign(rand.Reader, use, []byte("x")); err != nil {
-		t.Errorf("a key that is used still was wiped: %v", err)
 	}
 }
 
@@ -266,7 +238,7 @@ func TestProblemsOfDirectories(t *testing.T) {
 	if err := os.Chmod(filepath.Join(root, "private/open.pem"), 0o640); err != nil {
 		t.Fatal(err)
 	}
-	_, problems := Loader{Dir: root}.Load(nil)
+	_, problems := Loader{Dir: root}.Load()
 	want := []string{
 		`pkcs12/rsa.p12: it is encrypted, and there is no passphrase for it; write it into a section pkcs12-rsa of secrets in swanctl.conf, with file = rsa.p12 and secret = "…"`,
 		"private/open.pem: there is a private key in it, and others can read or change it (mode 0640); run chmod 600 " + filepath.Join(root, "private/open.pem"),
@@ -288,17 +260,16 @@ func TestProblemsOfDirectories(t *testing.T) {
 func TestTrustMergesURIs(t *testing.T) {
 	root := t.TempDir()
 	place(t, root, map[string]string{"x509ca/ca.pem": "ca.pem"})
-	l := Loader{Dir: root}
-	s, _ := l.Load(nil)
-	ca, err := l.Certificate("x509ca", "ca.pem")
+	parts, _ := Loader{Dir: root}.Load()
+	ca, err := ReadCertificates(filepath.Join(root, "x509ca", "ca.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	trust := s.Trust(auth.Authority{Certificate: ca, CRLURIs: []string{"http://h/"}})
+	trust := Join(parts, []*core.Authority{{Certificate: ca[0], CRLURIs: []string{"http://h/"}}}).Trust
 	if len(trust.Authorities) != 1 || len(trust.Authorities[0].CRLURIs) != 1 {
 		t.Errorf("the CA of x509ca and of a section of authorities become %+v, want one with the URI", trust.Authorities)
 	}
-	if _, err := l.Certificate("x509", "none.pem"); err == nil || !strings.Contains(err.Error(), filepath.Join(root, "x509", "none.pem")) {
+	if _, err := ReadCertificates(filepath.Join(root, "x509", "none.pem")); err == nil || !strings.Contains(err.Error(), filepath.Join(root, "x509", "none.pem")) {
 		t.Errorf("a certificate that is not there gives %v, want the whole path in it", err)
 	}
 }
@@ -306,8 +277,8 @@ func TestTrustMergesURIs(t *testing.T) {
 func TestPrivateKeysDoNotPrint(t *testing.T) {
 	root := t.TempDir()
 	place(t, root, map[string]string{"x509/gw.pem": "p256.crt.pem", "private/gw.pem": "p256.sec1.pem"})
-	s, _ := Loader{Dir: root}.Load(nil)
-	if text := fmt.Sprintf("%+v", s.Credentials[0].Key); text != "[redacted]" {
+	parts, _ := Loader{Dir: root}.Load()
+	if text := fmt.Sprintf("%+v", Join(parts, nil).Own[0].Key); text != "[redacted]" {
 		t.Errorf("a private key prints as %s", text)
 	}
 }

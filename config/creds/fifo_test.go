@@ -26,7 +26,7 @@ func TestPipes(t *testing.T) {
 		}
 		written <- err
 	}()
-	s, problems := Loader{Dir: root}.Load(nil)
+	s, problems := Loader{Dir: root}.Load()
 	if len(problems) != 1 || !strings.HasSuffix(problems[0].Error(), "pipe.pem: it is no regular file, and is not read") {
 		t.Errorf("the problems are %v, want one that says that the pipe is not read", problems)
 	}

@@ -8,13 +8,6 @@ import (
 	"github.com/goswan/goswan/ike/core"
 )
 
-// Joined is what the store holds, as the machines use it. The authorities are those of the configuration.
-func (s *Store) Joined(authorities []*core.Authority) *core.Credentials {
-	return Join(core.Credentials{
-		Certificates: s.Certificates, Authorities: s.Authorities, Responders: s.Responders, CRLs: s.CRLs, PublicKeys: s.PublicKeys, Keys: s.Keys,
-	}, authorities)
-}
-
 // Join fills in what follows from the rest of credentials: Own and Trust. It changes nothing that it was given.
 func Join(parts core.Credentials, authorities []*core.Authority) *core.Credentials {
 	parts.Own = nil

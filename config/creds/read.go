@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/youmark/pkcs8"
@@ -106,7 +107,7 @@ func ofType(file, what string, octets []byte, types ...string) (found [][]byte, 
 	}
 	other := ""
 	for _, block := range all {
-		if in(block.Type, types) {
+		if slices.Contains(types, block.Type) {
 			found = append(found, block.Bytes)
 		} else {
 			other = block.Type
@@ -116,15 +117,6 @@ func ofType(file, what string, octets []byte, types ...string) (found [][]byte, 
 		return nil, problem(file, belongs(other), "there is no %s in it, but %q", what, other)
 	}
 	return found, nil
-}
-
-func in(s string, list []string) bool {
-	for _, other := range list {
-		if s == other {
-			return true
-		}
-	}
-	return false
 }
 
 // belongs tells where a PEM block is looked for.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/goswan/goswan/crypto/secret"
 	"github.com/goswan/goswan/ike/auth"
+	"github.com/goswan/goswan/ike/core"
 )
 
 // privateDirs are the directories with private keys.
@@ -39,20 +40,6 @@ type Loader struct {
 	Passphrases map[string]secret.Bytes
 }
 
-// Store is what the directories held. It is immutable.
-type Store struct {
-	Certificates []*auth.Certificate // of x509 and pkcs12
-	Authorities  []*auth.Certificate // of x509ca and pkcs12: trusted
-	Responders   []*auth.Certificate // of x509ocsp
-	CRLs         []*auth.CRL
-	PublicKeys   []*auth.PublicKey
-	Keys         []auth.PrivateKey // each once
-	// Credentials are the private keys with the certificate, or public key, of each.
-	Credentials []*auth.Credential
-
-	files map[string]contents
-}
-
 // contents is what one file holds.
 type contents struct {
 	certificates, authorities, responders []*auth.Certificate
@@ -60,15 +47,13 @@ type contents struct {
 	crl    *auth.CRL
 	public *auth.PublicKey
 	key    auth.PrivateKey
-	shared bool // with the store before
 }
 
-// Load reads everything. The problems are of single files, in their order, and the store has the rest. A file that is broken
-// now and was not in previous (which may be nil) is used as it was then.
-func (l Loader) Load(previous *Store) (*Store, []*Problem) {
-	s := &Store{files: map[string]contents{}}
+// Load reads everything, for Join. The problems are of single files, in their order; the credentials have the rest, each key once.
+func (l Loader) Load() (core.Credentials, []*Problem) {
+	var all core.Credentials
 	var problems []*Problem
-	var order []string
+	var keys []keyFile
 	for _, dir := range l.dirs() {
 		names, err := list(filepath.Join(l.Dir, dir.name))
 		if err != nil {
@@ -78,10 +63,12 @@ func (l Loader) Load(previous *Store) (*Store, []*Problem) {
 			file := filepath.Join(l.Dir, dir.name, name)
 			got, p := l.read(dir, file)
 			if p != nil {
-				problems = append(problems, kept(previous, file, &got, p))
+				problems = append(problems, p)
 			}
-			s.files[file] = got
-			order = append(order, file)
+			got.addTo(&all)
+			if got.key.Valid() {
+				keys = append(keys, keyFile{file, got.key})
+			}
 		}
 	}
 	for name, why := range unusedDirs {
@@ -90,7 +77,15 @@ func (l Loader) Load(previous *Store) (*Store, []*Problem) {
 		}
 	}
 	slices.SortStableFunc(problems, func(a, b *Problem) int { return strings.Compare(a.File, b.File) })
-	return s, append(problems, s.join(order)...)
+	for _, k := range keys {
+		if !slices.ContainsFunc(all.Keys, k.key.SameAs) {
+			all.Keys = append(all.Keys, k.key)
+		}
+		if len(pairs(k.key, slices.Concat(all.Authorities, all.Certificates), all.PublicKeys)) == 0 {
+			problems = append(problems, &Problem{File: k.file, What: "no certificate in x509 and no key in pubkey belongs to this private key", Fix: "put its certificate into x509", Warning: true})
+		}
+	}
+	return all, problems
 }
 
 // read reads a file of a directory. Other things than files, as named pipes, could let us wait without end.
@@ -243,100 +238,21 @@ func stem(file string) string {
 	return strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 }
 
-// kept keeps what a broken file held before.
-func kept(previous *Store, file string, got *contents, p *Problem) *Problem {
-	if p.Warning || previous == nil {
-		return p
-	}
-	if old, ok := previous.files[file]; ok {
-		*got = old
-		got.shared = true
-		p.Fix = strings.TrimPrefix(p.Fix+"; until then what was loaded before is used", "; ")
-	}
-	return p
+// keyFile is a private key and where it was.
+type keyFile struct {
+	file string
+	key  auth.PrivateKey
 }
 
-// join puts the files together, and keys with their certificates.
-func (s *Store) join(order []string) (problems []*Problem) {
-	for _, file := range order {
-		c := s.files[file]
-		s.Certificates = append(s.Certificates, c.certificates...)
-		s.Authorities = append(s.Authorities, c.authorities...)
-		s.Responders = append(s.Responders, c.responders...)
-		if c.crl != nil {
-			s.CRLs = append(s.CRLs, c.crl)
-		}
-		if c.public != nil {
-			s.PublicKeys = append(s.PublicKeys, c.public)
-		}
+// addTo adds the certificates, the CRL and the public key of a file.
+func (c contents) addTo(all *core.Credentials) {
+	all.Certificates = append(all.Certificates, c.certificates...)
+	all.Authorities = append(all.Authorities, c.authorities...)
+	all.Responders = append(all.Responders, c.responders...)
+	if c.crl != nil {
+		all.CRLs = append(all.CRLs, c.crl)
 	}
-	for _, file := range order {
-		if key := s.files[file].key; key.Valid() {
-			if p := s.pair(file, key); p != nil {
-				problems = append(problems, p)
-			}
-		}
+	if c.public != nil {
+		all.PublicKeys = append(all.PublicKeys, c.public)
 	}
-	return problems
-}
-
-// pair finds what belongs to a private key: every certificate with its public key, and the public key in pubkey.
-func (s *Store) pair(file string, key auth.PrivateKey) *Problem {
-	all := pairs(key, slices.Concat(s.Authorities, s.Certificates), s.PublicKeys)
-	for _, c := range all {
-		c.Source = file
-	}
-	if !slices.ContainsFunc(s.Keys, key.SameAs) {
-		s.Keys = append(s.Keys, key)
-		s.Credentials = append(s.Credentials, all...)
-	}
-	if len(all) == 0 {
-		return &Problem{File: file, What: "no certificate in x509 and no key in pubkey belongs to this private key", Fix: "put its certificate into x509", Warning: true}
-	}
-	return nil
-}
-
-// Trust is what certificates are judged by: the CAs of the store, and those of the configuration. Where both have a CA, its
-// URIs are added.
-func (s *Store) Trust(configured ...auth.Authority) *auth.Trust {
-	all := slices.Clone(configured)
-	for _, ca := range s.Authorities {
-		if !slices.ContainsFunc(all, func(a auth.Authority) bool { return ca.Equal(a.Certificate) }) {
-			all = append(all, auth.Authority{Certificate: ca})
-		}
-	}
-	return auth.NewTrust(all, intermediates(s.Certificates))
-}
-
-// Wipe overwrites the private keys, as far as they can be, but for those that a store loaded after this one goes on using; nil:
-// there is none.
-func (s *Store) Wipe(successor *Store) {
-	for file, c := range s.files {
-		if successor == nil || !successor.files[file].shared {
-			c.key.Wipe()
-		}
-	}
-}
-
-// Certificate reads the file that a setting `certs` or `cacerts` names: a path, or a name in a directory of Dir, x509 or
-// x509ca. The error is a *Problem.
-func (l Loader) Certificate(dir, name string) (*auth.Certificate, error) {
-	file := name
-	if !filepath.IsAbs(name) {
-		file = filepath.Join(l.Dir, dir, name)
-	}
-	all, err := ReadCertificates(file)
-	if err != nil {
-		return nil, err
-	}
-	return all[0], nil
-}
-
-// PublicKey reads the file that a setting `pubkeys` names: a path, or a name in the directory pubkey. The error is a *Problem.
-func (l Loader) PublicKey(name string) (*auth.PublicKey, error) {
-	file := name
-	if !filepath.IsAbs(name) {
-		file = filepath.Join(l.Dir, "pubkey", name)
-	}
-	return ReadPublicKey(file)
 }

@@ -84,9 +84,10 @@ func TestEveryKey(t *testing.T) {
 				t.Errorf("%s: a certificate of ours does not prove %s: %v\n%s", kind, id, err, out)
 			}
 		}
-		s, problems := creds.Loader{Dir: filepath.Join(a.Dir, dirIssued)}.Load(nil)
-		if len(problems) > 0 || len(s.Credentials) != 1 || len(s.Authorities) != 1 {
-			t.Errorf("%s: what was written loads as %d credentials and %d CAs, with %v", kind, len(s.Credentials), len(s.Authorities), problems)
+		parts, problems := creds.Loader{Dir: filepath.Join(a.Dir, dirIssued)}.Load()
+		s := creds.Join(parts, nil)
+		if len(problems) > 0 || len(s.Own) != 1 || len(s.Authorities) != 1 {
+			t.Errorf("%s: what was written loads as %d credentials and %d CAs, with %v", kind, len(s.Own), len(s.Authorities), problems)
 		}
 	}
 }
