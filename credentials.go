@@ -114,16 +114,10 @@ func (d *viciDaemon) KeyIDs() (ids []string) {
 func (d *viciDaemon) Certificates() (all []vici.Certificate) {
 	c := d.e.Catalog()
 	have := c.Proofs()
-	hasKey := func(spki []byte) bool {
-		return slices.ContainsFunc(have.Keys, func(k auth.PrivateKey) bool {
-			own, err := auth.MarshalPublicKey(k.Public())
-			return err == nil && bytes.Equal(own, spki)
-		})
-	}
 	add := func(cert *auth.Certificate, flag string) {
 		entry := vici.Certificate{
 			Type: vici.X509, CA: flag == vici.FlagCA, Responder: flag == vici.FlagOCSP,
-			HasKey: hasKey(cert.X509.RawSubjectPublicKeyInfo), Subject: cert.Name(), DER: cert.X509.Raw,
+			HasKey: have.HasKey(cert.X509.RawSubjectPublicKeyInfo), Subject: cert.Name(), DER: cert.X509.Raw,
 		}
 		if !slices.ContainsFunc(all, func(o vici.Certificate) bool {
 			return o.CA == entry.CA && o.Responder == entry.Responder && bytes.Equal(o.DER, entry.DER)
@@ -151,7 +145,7 @@ func (d *viciDaemon) Certificates() (all []vici.Certificate) {
 		all = append(all, vici.Certificate{Type: vici.X509CRL, Subject: crl.Issuer(), DER: crl.List.Raw})
 	}
 	for _, k := range have.PublicKeys {
-		all = append(all, vici.Certificate{Type: vici.RawPublic, HasKey: hasKey(k.SPKI), DER: k.SPKI})
+		all = append(all, vici.Certificate{Type: vici.RawPublic, HasKey: have.HasKey(k.SPKI), DER: k.SPKI})
 	}
 	return all
 }

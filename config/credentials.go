@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"io/fs"
 	"path/filepath"
@@ -154,12 +153,12 @@ func (d *decoder) checkKeys(catalog *core.Catalog) {
 // checkKey warns of a round of ours for which there is no private key.
 func (d *decoder) checkKey(catalog *core.Catalog, c *core.Connection, mine core.Auth, where at) {
 	for _, cert := range mine.Certs {
-		if !d.hasKey(catalog, cert.X509.RawSubjectPublicKeyInfo) {
+		if !catalog.Proofs().HasKey(cert.X509.RawSubjectPublicKeyInfo) {
 			d.report(where, warning("put it into the directory private", "there is no private key for the certificate %q", cert.Name()))
 		}
 	}
 	for _, key := range mine.PublicKeys {
-		if !d.hasKey(catalog, key.SPKI) {
+		if !catalog.Proofs().HasKey(key.SPKI) {
 			d.report(where, warning("put it into the directory private", "there is no private key for the public key %s", key.Fingerprint()))
 		}
 	}
@@ -171,11 +170,4 @@ func (d *decoder) checkKey(catalog *core.Catalog, c *core.Connection, mine core.
 		}
 		d.report(where, warning(fix, "there is no private key with a certificate to authenticate with"))
 	}
-}
-
-func (d *decoder) hasKey(catalog *core.Catalog, spki []byte) bool {
-	return slices.ContainsFunc(catalog.Proofs().Keys, func(k auth.PrivateKey) bool {
-		own, err := auth.MarshalPublicKey(k.Public())
-		return err == nil && bytes.Equal(own, spki)
-	})
 }

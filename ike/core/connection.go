@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"crypto/x509"
 	"fmt"
 	"net/netip"
@@ -72,6 +73,14 @@ type Credentials struct {
 	// Own are the keys with their certificates, or public keys, and Trust is made of all CAs.
 	Own   []*auth.Credential
 	Trust *auth.Trust // nil trusts nobody
+}
+
+// HasKey tells whether the private key of a public key, a SubjectPublicKeyInfo, is there.
+func (c *Credentials) HasKey(spki []byte) bool {
+	return slices.ContainsFunc(c.Keys, func(k auth.PrivateKey) bool {
+		own, err := auth.MarshalPublicKey(k.Public())
+		return err == nil && bytes.Equal(own, spki)
+	})
 }
 
 var noCredentials = &Credentials{Trust: auth.NewTrust(nil, nil)}
