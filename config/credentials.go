@@ -143,7 +143,7 @@ func (d *decoder) loadCredentials(catalog *core.Catalog) {
 func (d *decoder) checkKeys(catalog *core.Catalog) {
 	for _, c := range catalog.Connections {
 		for _, mine := range c.Local {
-			if mine.Method.Signs() || mine.Method == core.AuthEAP && hasTLS(mine.EAP) {
+			if mine.Method.Signs() || isEAP(mine) && hasTLS(mine.EAP) {
 				d.checkKey(catalog, c, mine, at{"connections." + c.Name, settings.Position(mine.Source)})
 			}
 		}
@@ -165,7 +165,7 @@ func (d *decoder) checkKey(catalog *core.Catalog, c *core.Connection, mine core.
 	needed := mine.Method.Signs() || mine.EAP.Method == eap.TypeTLS
 	if needed && len(mine.Certs)+len(mine.PublicKeys) == 0 && len(catalog.Proofs().Own) == 0 {
 		fix := "put our certificate into the directory x509 and its key into private"
-		if isEAP := func(a core.Auth) bool { return a.Method == core.AuthEAP }; !isEAP(mine) && !slices.ContainsFunc(c.Remote, isEAP) {
+		if !isEAP(mine) && !slices.ContainsFunc(c.Remote, isEAP) {
 			fix += ", or write auth = psk" // which EAP may not go with
 		}
 		d.report(where, warning(fix, "there is no private key with a certificate to authenticate with"))

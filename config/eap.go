@@ -117,6 +117,8 @@ func authWord(a core.Auth) string {
 	return "eap"
 }
 
+func isEAP(a core.Auth) bool { return a.Method == core.AuthEAP }
+
 // hasTLS tells whether there may be certificates inside EAP that this host judges, or shows.
 func hasTLS(e core.EAP) bool {
 	switch e.Method {
@@ -168,11 +170,12 @@ func (d *decoder) checkEAP(r *round, where at) {
 			d.report(where, warning(fix, "%s has no effect with auth = %s", key, authWord(r.Auth)))
 		}
 	}
-	isEAP, tls := r.Method == core.AuthEAP, r.Method == core.AuthEAP && hasTLS(r.EAP)
-	unused(r.EAP.IDSet && !isEAP, "eap_id", "write auth = eap-…, or remove it")
+	eapAuth := isEAP(r.Auth)
+	tls := eapAuth && hasTLS(r.EAP)
+	unused(r.EAP.IDSet && !eapAuth, "eap_id", "write auth = eap-…, or remove it")
 	unused(r.local && !r.EAP.ServerID.IsAny() && !tls, "aaa_id", "remove it: it names who has the certificate inside eap-tls, eap-ttls and eap-peap")
-	unused(r.local && r.EAP.Inner != eap.InnerEAP && !(isEAP && (r.EAP.Method == eap.TypeTTLS || r.EAP.Method == 0)), "ttls_inner", "write auth = eap-ttls, or remove it")
-	if isEAP {
+	unused(r.local && r.EAP.Inner != eap.InnerEAP && !(eapAuth && (r.EAP.Method == eap.TypeTTLS || r.EAP.Method == 0)), "ttls_inner", "write auth = eap-ttls, or remove it")
+	if eapAuth {
 		unused(!tls && len(r.Certs)+len(r.CACerts) > 0, "a certificate", "write auth = eap-tls, eap-ttls or eap-peap, or remove it")
 		unused(len(r.PublicKeys) > 0, "pubkeys", "write certs = …")
 	}
@@ -180,7 +183,7 @@ func (d *decoder) checkEAP(r *round, where at) {
 		return
 	}
 	radius := d.Charon.RADIUS
-	switch asked := isEAP && r.EAP.RADIUS; {
+	switch asked := eapAuth && r.EAP.RADIUS; {
 	case asked && len(radius.Servers) == 0:
 		d.report(where, warning("add one to charon.plugins.eap-radius.servers in strongswan.conf", "auth = eap-radius, and there is no RADIUS server to ask"))
 	case len(r.Groups) > 0 && !asked:
@@ -197,7 +200,6 @@ func provesResponder(e core.EAP) bool { return e.RADIUS || hasTLS(e) }
 
 // checkEAPRounds looks at what both sides' rounds mean together.
 func (d *decoder) checkEAPRounds(c *conn, where at) {
-	isEAP := func(a core.Auth) bool { return a.Method == core.AuthEAP }
 	isPSK := func(a core.Auth) bool { return a.Method == core.AuthPSK }
 	isOther := func(a core.Auth) bool { return !isEAP(a) }
 	local, remote := slices.ContainsFunc(c.Local, isEAP), slices.ContainsFunc(c.Remote, isEAP)
@@ -297,7 +299,7 @@ func (d *decoder) enough(there map[core.SecretKind]bool, a core.Auth) error {
 // authenticate by EAP, the one that responds needs none, and which one that is is not known.
 func (d *decoder) checkPasswords(catalog *core.Catalog) {
 	for _, c := range catalog.Connections {
-		if slices.ContainsFunc(c.Remote, func(a core.Auth) bool { return a.Method == core.AuthEAP }) {
+		if slices.ContainsFunc(c.Remote, isEAP) {
 			continue
 		}
 		for _, mine := range c.Local {
