@@ -520,7 +520,7 @@ func (s *accounts) sent(a *account, r radius.Record, err error, closes bool, now
 	switch {
 	case len(a.owed) == 0: // it was given up in the meantime
 	case err == nil:
-		s.taken(a)
+		s.drop(a, 1, &s.fresh)
 	default:
 		s.refused(a, r, err, now)
 		if closes && errors.Is(err, radius.ErrSilent) && !a.ended && a.cause == 0 {
@@ -529,9 +529,6 @@ func (s *accounts) sent(a *account, r radius.Record, err error, closes bool, now
 		}
 	}
 }
-
-// taken goes on to the next record.
-func (s *accounts) taken(a *account) { s.drop(a, 1, &s.fresh) }
 
 // drop has done with the first records that an account owes; the next one waits for a sender.
 func (s *accounts) drop(a *account, n int, in *[]*account) {

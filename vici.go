@@ -125,9 +125,7 @@ func (p *places) load(loader config.Loader) {
 	if err != nil {
 		return
 	}
-	for _, s := range catalog.Secrets {
-		s.Key.Wipe()
-	}
+	catalog.Wipe()
 	p.catalog.Connections, p.catalog.Pools = catalog.Connections, catalog.Pools
 }
 

@@ -32,7 +32,7 @@ type virtual struct {
 }
 
 // openVirtual prepares the device's side for virtual addresses.
-func (e *Endpoint) openVirtual(c Config) error {
+func (e *Endpoint) openVirtual(c Config) {
 	v := &virtual{
 		log: e.log, off: c.NoVirtualIPs, link: c.VirtualIPLink, wake: make(chan struct{}, 1), stopped: make(chan struct{}),
 		counts: map[netip.Addr]int{}, given: map[uint64]core.Assignment{},
@@ -53,7 +53,6 @@ func (e *Endpoint) openVirtual(c Config) error {
 	v.stop = stop
 	e.virtual = v
 	go v.follow(ctx)
-	return nil
 }
 
 // close undoes what is left.
