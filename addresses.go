@@ -33,14 +33,11 @@ func peerAddress(ctx context.Context, conn *core.Connection) (netip.Addr, error)
 		if !isHostName(text) {
 			continue
 		}
-		addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", text)
-		if err != nil {
-			last = err
-			continue
+		addrs, err := lookup(ctx, text)
+		if err == nil {
+			return addrs[0], nil
 		}
-		if len(addrs) > 0 {
-			return addrs[0].Unmap(), nil
-		}
+		last = err
 	}
 	if last != nil {
 		return netip.Addr{}, last
