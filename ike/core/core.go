@@ -62,7 +62,7 @@ type Environment struct {
 	Catalog func() *Catalog
 	// Lease gives a peer a virtual address (RFC 7296 §2.19); Release gives it back, once for each Lease. They look into a pool
 	// and never wait: what has to be waited for, as a RADIUS server's Framed-IP-Address, is asked for (Ask) while the peer is
-	// authenticated, and is LeaseRequest.Requested here. nil has no addresses.
+	// authenticated, and is LeaseRequest.Granted here. nil has no addresses.
 	Lease   func(LeaseRequest) (Lease, error)
 	Release func(Lease)
 	// Evidence is what was learned about the revocation of certificates beside the CRLs of the Catalog; nil is nothing.
