@@ -101,23 +101,12 @@ func signs(c *core.Catalog, conn *core.Connection) bool {
 		if !mine.Method.Signs() && len(mine.Certs) == 0 {
 			continue
 		}
-		usable := slices.DeleteFunc(slices.Clone(c.Proofs().Own), func(own *auth.Credential) bool { return !mayUse(mine, own) })
+		usable := slices.DeleteFunc(slices.Clone(c.Proofs().Own), func(own *auth.Credential) bool { return !mine.MayUse(own) })
 		if _, _, err := auth.Choose(usable, mine.ID, nil, mine.Constraints, mine.Constraints.Hashes()); err != nil {
 			return false
 		}
 	}
 	return true
-}
-
-// mayUse tells whether a round may use a credential: one that it names, or any if it names none.
-func mayUse(mine core.Auth, own *auth.Credential) bool {
-	switch {
-	case len(mine.Certs)+len(mine.PublicKeys) == 0:
-		return true
-	case own.Certificate != nil:
-		return slices.ContainsFunc(mine.Certs, own.Certificate.Equal)
-	}
-	return slices.ContainsFunc(mine.PublicKeys, own.Raw.Equal)
 }
 
 // adopt puts a connection in the place of the one of its name that says the same but for certificates: in what is negotiated from

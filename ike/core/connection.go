@@ -259,6 +259,17 @@ type Auth struct {
 	IDSource Position
 }
 
+// MayUse tells whether our own side may prove itself with a credential: one that the round names, or any if it names none.
+func (a Auth) MayUse(own *auth.Credential) bool {
+	switch {
+	case len(a.Certs)+len(a.PublicKeys) == 0:
+		return true
+	case own.Certificate != nil:
+		return slices.ContainsFunc(a.Certs, own.Certificate.Equal)
+	}
+	return slices.ContainsFunc(a.PublicKeys, own.Raw.Equal)
+}
+
 // EAP is how a side authenticates by EAP. A responder whose own side is EAP too shows nothing but what the method proves (RFC 5998).
 type EAP struct {
 	// Method is the only one; 0 is any that secrets and certificates are there for (`eap`, `eap-dynamic`).

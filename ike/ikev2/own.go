@@ -2,7 +2,6 @@ package ikev2
 
 import (
 	"bytes"
-	"slices"
 
 	"github.com/goswan/goswan/crypto/secret"
 	"github.com/goswan/goswan/crypto/sig"
@@ -82,12 +81,11 @@ func ownCredentials(all []*auth.Credential, mine core.Auth) (list []*auth.Creden
 	var raw []*auth.Credential
 	for _, c := range all {
 		switch {
-		case c.Certificate != nil && (!named || slices.ContainsFunc(mine.Certs, c.Certificate.Equal)):
-			list = append(list, c)
-		case c.Raw != nil && slices.ContainsFunc(mine.PublicKeys, c.Raw.Equal):
-			list = append(list, c)
+		case !mine.MayUse(c):
 		case c.Raw != nil && !named:
 			raw = append(raw, c)
+		default:
+			list = append(list, c)
 		}
 	}
 	for i, c := range list {
