@@ -106,8 +106,6 @@ type Credential struct {
 	// Raw is the public key of a credential without a certificate.
 	Raw *PublicKey
 	Key PrivateKey
-	// Source is where it came from, a file, for messages.
-	Source string
 }
 
 // Name is the certificate's subject, or the fingerprint of the raw key.

@@ -112,7 +112,7 @@ func (h *holder) credential(t testing.TB, known ...*auth.Certificate) *auth.Cred
 	if err != nil {
 		t.Fatal(err)
 	}
-	return (&auth.Credential{Certificate: h.cert, Key: key, Source: "private/" + h.cert.Name()}).CompleteChain(known)
+	return (&auth.Credential{Certificate: h.cert, Key: key}).CompleteChain(known)
 }
 
 // pki is what both ends authenticate with: a root that both trust.
