@@ -20,8 +20,8 @@ func OfDifference(old, new *report.Run, d *report.Difference) *Page {
 		p.note("not compared: " + s)
 	}
 	p.counts(d.Changes)
-	changed := p.section("What changed", "")
-	all := p.section("Everything that was compared", "")
+	changed := p.section("What changed")
+	all := p.section("Everything that was compared")
 	largest := slices.DeleteFunc(slices.Clone(d.Changes), func(c report.Change) bool {
 		return c.Verdict != report.Improved && c.Verdict != report.Worsened
 	})

@@ -127,9 +127,6 @@ func (s *section) node(id string) node {
 		n.set("class", "tables")
 	}
 	n.with(element("h2").with(text(s.title)))
-	if s.about != "" {
-		n.with(element("p").with(text(s.about)))
-	}
 	if s.plots != nil {
 		grid := element("div", "class", "plots")
 		f := newFaces(1, widest)

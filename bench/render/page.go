@@ -39,9 +39,9 @@ type tile struct{ value, unit, what string }
 
 // section is what belongs together under one heading.
 type section struct {
-	title, about string
-	plots        []*plot
-	tables       []table
+	title  string
+	plots  []*plot
+	tables []table
 }
 
 // table has rows in groups.
@@ -76,8 +76,8 @@ type cell struct {
 const heats = 9
 
 // section adds an empty section.
-func (p *Page) section(title, about string) *section {
-	s := &section{title: title, about: about}
+func (p *Page) section(title string) *section {
+	s := &section{title: title}
 	p.sections = append(p.sections, s)
 	return s
 }

@@ -31,15 +31,15 @@ func OfRun(r *report.Run) *Page {
 		b.find[m.Key] = m.Values
 	}
 	b.head()
-	b.glance = b.section("At a glance", "")
-	b.side = b.section("Side by side", "")
-	b.costs = b.section("What each costs", "")
-	b.sizes = b.section("By packet size", "")
-	b.cores = b.section("By number of cores", "")
-	b.sas = b.section("By number of SAs", "")
-	b.flows = b.section("By number of flows", "")
-	b.beside = b.section("Beside others", "")
-	b.tables = b.section("Every figure", "")
+	b.glance = b.section("At a glance")
+	b.side = b.section("Side by side")
+	b.costs = b.section("What each costs")
+	b.sizes = b.section("By packet size")
+	b.cores = b.section("By number of cores")
+	b.sas = b.section("By number of SAs")
+	b.flows = b.section("By number of flows")
+	b.beside = b.section("Beside others")
+	b.tables = b.section("Every figure")
 	for _, part := range b.all.by(func(k report.Key) string { return k.Figure.Name + "\x00" + k.Figure.Unit }) {
 		if b.worthPlots(part[0].Figure) {
 			b.plotsOf(part)

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,7 +39,7 @@ func (o *connectOptions) check() error {
 		{given(o.user, o.cert, o.pskFile) > 1, "--user, --cert and --psk-file are different ways to authenticate: write one of them"},
 		{o.key != "" && o.cert == "", "--key is the private key of a certificate: add --cert FILE"},
 		{o.passphraseFile != "" && o.cert == "", "--passphrase-file is for the private key of a certificate: add --cert FILE"},
-		{o.key != "" && isPKCS12(o.cert), "--key is not needed: " + o.cert + " has the private key in it"},
+		{o.key != "" && creds.IsPKCS12(o.cert), "--key is not needed: " + o.cert + " has the private key in it"},
 		{o.passwordFile != "" && o.user == "", "--password-file has the password of a user: add --user NAME"},
 		{o.eapTLS && o.cert == "", "--eap-tls authenticates with a certificate: add --cert FILE"},
 		{o.eap == "tls", "EAP-TLS authenticates with a certificate: write --cert FILE --eap-tls instead of --eap tls"},
@@ -73,12 +72,6 @@ func isServer(s string) bool {
 		return !a.IsUnspecified() && a.Zone() == ""
 	}
 	return s != "" && !strings.ContainsAny(s, "/:@*%,\" \t\r\n")
-}
-
-// isPKCS12 tells a file with a key and its certificates by its name.
-func isPKCS12(file string) bool {
-	ext := strings.ToLower(filepath.Ext(file))
-	return ext == ".p12" || ext == ".pfx"
 }
 
 // checkProxy looks at where the proxy listens: whoever reaches it is in the tunnel.
@@ -315,7 +308,7 @@ func (o *connectOptions) credentials(unlock func() (secret.Bytes, error), warn f
 // own reads our certificate and its key. The CAs of a PKCS#12 file vouch for the gateway, too.
 func (o *connectOptions) own(parts *core.Credentials, unlock func() (secret.Bytes, error), warn func(error)) error {
 	file := o.cert
-	if isPKCS12(o.cert) {
+	if creds.IsPKCS12(o.cert) {
 		c, err := creds.ReadPKCS12(o.cert, unlock)
 		if err != nil {
 			return fmt.Errorf("--cert %w", err)

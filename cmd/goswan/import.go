@@ -28,7 +28,7 @@ The signature of a signed profile is not verified: import what you have from som
   sudo goswan run --swanctl-dir ./alice`,
 		Args: exactly(1, "one file"),
 		RunE: func(c *cobra.Command, args []string) error {
-			octets, err := readBounded(args[0], profile.MaxFile)
+			octets, err := readBounded(args[0], profile.MaxFile+1) // an octet too much is seen
 			if err != nil {
 				return err
 			}
@@ -44,14 +44,14 @@ The signature of a signed profile is not verified: import what you have from som
 	return c
 }
 
-// readBounded reads a file, and of one that is longer an octet too much.
+// readBounded reads a file, and of one that is longer its beginning.
 func readBounded(file string, most int64) ([]byte, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, most+1))
+	return io.ReadAll(io.LimitReader(f, most))
 }
 
 // importInto writes the files of a profile, or none if one of them is there.

@@ -86,12 +86,7 @@ func ask(ctx context.Context, w io.Writer, prompt string) (secret.Bytes, error) 
 
 // passphraseOf is the first line of a file.
 func passphraseOf(file string) (secret.Bytes, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	octets, err := io.ReadAll(io.LimitReader(f, maxPassphrase))
+	octets, err := readBounded(file, maxPassphrase)
 	if err != nil {
 		return nil, err
 	}

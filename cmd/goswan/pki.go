@@ -113,7 +113,8 @@ With --crl-url, peers fetch the CRL from there: publish crl.der of the directory
 			if err != nil {
 				return err
 			}
-			return reportCA(c.OutOrStdout(), a, len(n.Passphrase) > 0)
+			reportCA(c.OutOrStdout(), a, len(n.Passphrase) > 0)
+			return nil
 		},
 	}
 	c.Flags().StringVar(&n.Dir, "dir", "pki", "directory to make")
@@ -134,7 +135,7 @@ func subject(c *cobra.Command, name, dn string) (auth.Identity, error) {
 	case (name == "") == (dn == ""):
 		return auth.Identity{}, wrongUse(c, errors.New("name the CA: --name \"Example CA\", or --dn with a whole distinguished name"))
 	case name != "":
-		dn = "CN=" + strings.NewReplacer(`\`, `\\`, ",", `\,`).Replace(name)
+		dn = "CN=" + pki.EscapeDN(name)
 	}
 	id, err := auth.ParseIdentity("asn1dn:" + dn)
 	if err != nil {
@@ -143,14 +144,13 @@ func subject(c *cobra.Command, name, dn string) (auth.Identity, error) {
 	return id, nil
 }
 
-func reportCA(w io.Writer, a *pki.Authority, encrypted bool) error {
+func reportCA(w io.Writer, a *pki.Authority, encrypted bool) {
 	pki.ShowCertificate(w, time.Now(), a.Certificate)
 	fmt.Fprintf(w, "\n%s is for everybody: peers have it in x509ca.\n", filepath.Join(a.Dir, "ca.pem"))
 	fmt.Fprintf(w, "%s is for nobody: keep it off the gateway, and keep a copy.\n", filepath.Join(a.Dir, "ca.key"))
 	if !encrypted {
 		fmt.Fprintln(w, "It is not encrypted; --encrypt would have asked for a passphrase.")
 	}
-	return nil
 }
 
 // lifespan reads a lifetime: a number with d, w, m (months) or y behind it.

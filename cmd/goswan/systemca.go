@@ -28,15 +28,15 @@ func systemCAs(env func(string) string, read func(string) ([]byte, error)) (all 
 		files = []string{file}
 	}
 	for _, file := range files {
-		rest, err := read(file)
+		octets, err := read(file)
 		if err != nil {
 			continue
 		}
-		for block := (*pem.Block)(nil); ; {
-			if block, rest = pem.Decode(rest); block == nil {
-				break
+		for block, rest := pem.Decode(octets); block != nil; block, rest = pem.Decode(rest) {
+			if block.Type != "CERTIFICATE" {
+				continue
 			}
-			if one, err := creds.ParseCertificates(file, block.Bytes); block.Type == "CERTIFICATE" && err == nil {
+			if one, err := creds.ParseCertificates(file, block.Bytes); err == nil {
 				all = append(all, one...)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -430,6 +431,12 @@ func flat(signer crypto.Signer) crypto.Signer {
 		return *key
 	}
 	return signer
+}
+
+// IsPKCS12 tells a PKCS#12 file by its name.
+func IsPKCS12(file string) bool {
+	ext := strings.ToLower(filepath.Ext(file))
+	return ext == ".p12" || ext == ".pfx"
 }
 
 // isPFX tells a PKCS#12 file, SEQUENCE { INTEGER 3, … }.

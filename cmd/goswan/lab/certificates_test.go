@@ -81,9 +81,7 @@ func (s signature) configureWith(t *testing.T, n *Net, root, intermediate *ident
 		auth = "pubkey"
 	}
 	for name, h := range n.hosts() {
-		h.ClearCredentials(t)
-		h.own(t, issue(t, s.kind, name, issuer, nil))
-		h.knows(t, "x509ca", "root.pem", root)
+		h.certified(t, issue(t, s.kind, name, issuer, nil), root)
 		if intermediate != nil {
 			h.knows(t, "x509", "intermediate.pem", issuer)
 		}

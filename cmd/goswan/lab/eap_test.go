@@ -149,9 +149,7 @@ func (s eapScenario) configure(t *testing.T, n *Net) {
 	t.Helper()
 	root := issue(t, "ecdsa", "root", nil, nil)
 	for name, h := range n.hosts() {
-		h.ClearCredentials(t)
-		h.own(t, issue(t, "ecdsa", name, root, nil))
-		h.knows(t, "x509ca", "root.pem", root)
+		h.certified(t, issue(t, "ecdsa", name, root, nil), root)
 		h.WriteConfig(t, "more.conf", s.more)
 		h.limitTLS(t, s.tls, s.noEMS)
 	}

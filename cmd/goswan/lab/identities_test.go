@@ -147,6 +147,14 @@ func (h *Host) own(t testing.TB, id *identity) {
 	h.privateKey(t, id.key)
 }
 
+// certified gives the host a certificate with its key, a root CA to trust, and no other credentials.
+func (h *Host) certified(t testing.TB, id, root *identity) {
+	t.Helper()
+	h.ClearCredentials(t)
+	h.own(t, id)
+	h.knows(t, "x509ca", "root.pem", root)
+}
+
 func (h *Host) privateKey(t testing.TB, key crypto.Signer) {
 	t.Helper()
 	h.privateKeyAs(t, "own.pem", key)

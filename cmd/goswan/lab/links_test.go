@@ -62,9 +62,7 @@ func TestHashAndURL(t *testing.T) {
 			for _, id := range []*identity{ends[name], sub} {
 				server.certs[id.name()] = id.cert.Raw
 			}
-			h.ClearCredentials(t)
-			h.own(t, ends[name])
-			h.knows(t, "x509ca", "root.pem", root)
+			h.certified(t, ends[name], root)
 			h.knows(t, "x509", "intermediate.pem", sub)
 			h.WriteConfig(t, "local.conf", "auth = pubkey\nid = "+name+"\ncerts = own.pem\n")
 			h.WriteConfig(t, "remote.conf", "auth = pubkey\nid = "+other(name)+"\n")

@@ -131,9 +131,7 @@ func (n *Net) radiusCredentials(t *testing.T, pki *eaptest.PKI) {
 	t.Helper()
 	root := issue(t, "ecdsa", "root", nil, nil)
 	for name, h := range n.hosts() {
-		h.ClearCredentials(t)
-		h.own(t, issue(t, "ecdsa", name, root, nil))
-		h.knows(t, "x509ca", "root.pem", root)
+		h.certified(t, issue(t, "ecdsa", name, root, nil), root)
 		h.WriteConfig(t, "more.conf", "")
 	}
 	leaf, err := x509.ParseCertificate(pki.Client.Certificate[0])

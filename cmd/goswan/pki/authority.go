@@ -1,7 +1,6 @@
 package pki
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
@@ -113,21 +112,18 @@ func (a *Authority) certify(now time.Time, n NewAuthority) (*auth.Certificate, e
 	if n.Lifetime <= 0 || n.Lifetime > maxCALifetime {
 		return nil, fmt.Errorf("--lifetime: a CA lasts for a day to 30 years")
 	}
-	if n.Parent == nil {
-		if err := a.fill(template, now, n.Lifetime, a.key.Public()); err != nil {
-			return nil, err
+	issuer, parent := a, template
+	if p := n.Parent; p != nil {
+		if p.Certificate.X509.MaxPathLenZero {
+			return nil, fmt.Errorf("%s is an intermediate CA: it may issue certificates, but no CAs (path length 0)", p.Certificate.Name())
 		}
-		return sign(a.rand, template, template, a.key.Public(), a.key)
+		template.MaxPathLen, template.MaxPathLenZero = 0, true
+		issuer, parent = p, p.Certificate.X509
 	}
-	p := n.Parent
-	if p.Certificate.X509.MaxPathLenZero {
-		return nil, fmt.Errorf("%s is an intermediate CA: it may issue certificates, but no CAs (path length 0)", p.Certificate.Name())
-	}
-	template.MaxPathLen, template.MaxPathLenZero = 0, true
-	if err := p.fill(template, now, n.Lifetime, a.key.Public()); err != nil {
+	if err := issuer.fill(template, now, n.Lifetime, a.key.Public()); err != nil {
 		return nil, err
 	}
-	return sign(p.rand, template, p.Certificate.X509, a.key.Public(), p.key)
+	return sign(issuer.rand, template, parent, a.key.Public(), issuer.key)
 }
 
 // fill completes a template: serial number, dates, key identifier, where revocation is found.
@@ -213,25 +209,16 @@ func Open(rand io.Reader, dir string, passphrase func() (secret.Bytes, error)) (
 	if _, err := os.Stat(a.path(fileCA)); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no CA in %s: make one with `goswan pki ca --dir %s --name \"…\"`, or name its directory with --dir", dir, dir)
 	}
-	certificates, err := creds.ReadCertificates(a.path(fileCA))
+	certificates, key, err := ReadPair(a.path(fileCA), a.path(fileKey), passphrase)
 	if err != nil {
 		return nil, err
 	}
-	a.Certificate = certificates[0]
+	a.Certificate, a.key = certificates[0], key
 	if a.Chain, err = creds.ReadCertificates(a.path(fileChain)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	key, err := creds.ReadPrivateKey(a.path(fileKey), passphrase)
-	if err != nil {
 		return nil, err
 	}
 	if p := creds.CheckMode(a.path(fileKey)); p != nil {
 		return nil, p
-	}
-	a.key = key.Signer()
-	spki, err := auth.MarshalPublicKey(key.Public())
-	if err != nil || !bytes.Equal(spki, a.Certificate.X509.RawSubjectPublicKeyInfo) {
-		return nil, fmt.Errorf("%s is not the private key of %s", a.path(fileKey), a.path(fileCA))
 	}
 	return a, a.readURLs()
 }

@@ -174,15 +174,16 @@ func (a *Authority) subject(name string) (auth.Identity, error) {
 	var parts []string
 	ca := a.Certificate.X509.Subject
 	for _, c := range ca.Country {
-		parts = append(parts, "C="+escape(c))
+		parts = append(parts, "C="+EscapeDN(c))
 	}
 	for _, o := range ca.Organization {
-		parts = append(parts, "O="+escape(o))
+		parts = append(parts, "O="+EscapeDN(o))
 	}
-	return auth.ParseIdentity("asn1dn:" + strings.Join(append(parts, "CN="+escape(name)), ", "))
+	return auth.ParseIdentity("asn1dn:" + strings.Join(append(parts, "CN="+EscapeDN(name)), ", "))
 }
 
-func escape(s string) string { return strings.NewReplacer(`\`, `\\`, ",", `\,`).Replace(s) }
+// EscapeDN is a value as it stands in a distinguished name.
+func EscapeDN(s string) string { return strings.NewReplacer(`\`, `\\`, ",", `\,`).Replace(s) }
 
 // addSAN adds a name. What can be none is an error, unless it may stand in the subject alone.
 func addSAN(t *x509.Certificate, name string, subjectOnly bool) error {

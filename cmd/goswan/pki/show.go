@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -44,7 +43,7 @@ func Show(w io.Writer, now time.Time, file string, passphrase func() (secret.Byt
 	kind := ""
 	if block, _ := pem.Decode(octets); block != nil {
 		kind = block.Type
-	} else if ext := strings.ToLower(filepath.Ext(file)); ext == ".p12" || ext == ".pfx" {
+	} else if creds.IsPKCS12(file) {
 		kind = "PKCS12"
 	}
 	switch {

@@ -29,10 +29,11 @@ type Check struct {
 
 // Verify judges a certificate, and prints what a peer would make of it. The error is why it would be refused.
 func Verify(ctx context.Context, w io.Writer, rand io.Reader, now time.Time, c Check) error {
-	leaf, req, trust, shown, known, err := c.read()
+	trust, shown, known, err := c.read()
 	if err != nil {
 		return err
 	}
+	leaf := shown.Leaf
 	fmt.Fprintf(w, "%s: %s\n", c.Certificate, leaf.Name())
 	ids := []auth.Identity{}
 	if c.ID == "" {
@@ -47,7 +48,7 @@ func Verify(ctx context.Context, w io.Writer, rand io.Reader, now time.Time, c C
 	if len(ids) == 0 {
 		return fmt.Errorf("it names nobody: it has neither a subject nor a subjectAltName that IKE knows")
 	}
-	verdict, err := c.judge(ctx, rand, now, trust, req, shown, ids[0], known)
+	verdict, err := c.judge(ctx, rand, now, trust, shown, ids[0], known)
 	if err != nil {
 		return err
 	}
@@ -73,13 +74,12 @@ func provable(c *auth.Certificate) (ids []auth.Identity) {
 }
 
 // read reads the files.
-func (c Check) read() (leaf *auth.Certificate, req *auth.Requirement, trust *auth.Trust, shown auth.Presented, known auth.Evidence, err error) {
+func (c Check) read() (trust *auth.Trust, shown auth.Presented, known auth.Evidence, err error) {
 	certificates, err := creds.ReadCertificates(c.Certificate)
 	if err != nil {
 		return
 	}
-	leaf = certificates[0]
-	shown = auth.Presented{Leaf: leaf, Others: certificates[1:]}
+	shown = auth.Presented{Leaf: certificates[0], Others: certificates[1:]}
 	var authorities []auth.Authority
 	for _, file := range c.CAs {
 		var cas []*auth.Certificate
@@ -104,14 +104,14 @@ func (c Check) read() (leaf *auth.Certificate, req *auth.Requirement, trust *aut
 		}
 		known.CRLs = append(known.CRLs, crl)
 	}
-	return leaf, &auth.Requirement{Revocation: c.Revocation}, auth.NewTrust(authorities, nil), shown, known, nil
+	return auth.NewTrust(authorities, nil), shown, known, nil
 }
 
 var errOffline = errors.New("not asked: --online asks")
 
 // judge runs a trial.
-func (c Check) judge(ctx context.Context, rand io.Reader, now time.Time, trust *auth.Trust, req *auth.Requirement, shown auth.Presented, id auth.Identity, known auth.Evidence) (*auth.Verdict, error) {
-	trial := trust.Try(now, rand, req, shown, id, nil, known)
+func (c Check) judge(ctx context.Context, rand io.Reader, now time.Time, trust *auth.Trust, shown auth.Presented, id auth.Identity, known auth.Evidence) (*auth.Verdict, error) {
+	trial := trust.Try(now, rand, &auth.Requirement{Revocation: c.Revocation}, shown, id, nil, known)
 	if c.Fetch != nil {
 		c.Fetch.Complete(ctx, now, trial)
 	}

@@ -11,18 +11,21 @@ import (
 
 // android is what strongSwan's app negotiates, as far as it is not old.
 var android = &platform{
-	name: "strongSwan's app for Android",
-	encr: []word{encr("", aesGCM16, 256), encr("", chacha20, 0), encr("", aesCBC, 256), encr("", aesGCM16, 192), encr("", aesCBC, 192),
-		encr("", aesGCM16, 128), encr("", aesCBC, 128)},
-	espEncr: []word{encr("", aesGCM16, 256), encr("", chacha20, 0), encr("", aesCBC, 256), encr("", aesGCM16, 192), encr("", aesCBC, 192),
-		encr("", aesGCM16, 128), encr("", aesCBC, 128)},
-	hashes:    []hash{{"", 12, 5}, {"", 13, 6}, {"", 14, 7}},
-	espHashes: []hash{{"", 12, 5}, {"", 13, 6}, {"", 14, 7}},
+	name:      "strongSwan's app for Android",
+	encr:      androidCiphers,
+	espEncr:   androidCiphers,
+	hashes:    androidHashes,
+	espHashes: androidHashes,
 	groups:    androidGroups,
 	espGroups: androidGroups,
 	addIKE:    "aes256gcm16-prfsha384-ecp384",
 	addESP:    "aes256gcm16-ecp384",
 }
+
+var androidCiphers = []word{encr("", aesGCM16, 256), encr("", chacha20, 0), encr("", aesCBC, 256), encr("", aesGCM16, 192), encr("", aesCBC, 192),
+	encr("", aesGCM16, 128), encr("", aesCBC, 128)}
+
+var androidHashes = []hash{{"", 12, 5}, {"", 13, 6}, {"", 14, 7}}
 
 var androidGroups = []word{group("", 31), group("", 19), group("", 20), group("", 21), group("", 15), group("", 16), group("", 14)}
 
@@ -64,11 +67,7 @@ func SSwan(c *Client) (file []byte, notes []string, err error) {
 	if !ok {
 		return nil, nil, errors.New("strongSwan's app for Android has no pre-shared keys: it wants the gateway's certificate, and of the client a password (auth = eap-mschapv2) or a certificate (auth = pubkey)")
 	}
-	ike, err := android.choose(suite.IKE, c.IKE, c.IKEPlace)
-	if err != nil {
-		return nil, nil, err
-	}
-	esp, err := android.choose(suite.ESP, c.ESP, c.ESPPlace)
+	ike, esp, err := android.chooseBoth(c)
 	if err != nil {
 		return nil, nil, err
 	}

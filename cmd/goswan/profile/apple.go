@@ -8,25 +8,27 @@ import (
 
 	"howett.net/plist"
 
-	"github.com/goswan/goswan/crypto/suite"
 	"github.com/goswan/goswan/ike/auth"
 )
 
 // apple is what Apple's Device Management documents of VPN.IKEv2.IKESecurityAssociationParameters, without what iOS 26 and
 // macOS 26 have no more: DES, 3DES, SHA-1 and the groups below 14. With a combined-mode cipher, IntegrityAlgorithm is the PRF.
 var apple = &platform{
-	name: "iOS and macOS",
-	encr: []word{encr("AES-256-GCM", aesGCM16, 256), encr("ChaCha20Poly1305", chacha20, 0), encr("AES-256", aesCBC, 256),
-		encr("AES-128-GCM", aesGCM16, 128), encr("AES-128", aesCBC, 128)},
-	espEncr: []word{encr("AES-256-GCM", aesGCM16, 256), encr("ChaCha20Poly1305", chacha20, 0), encr("AES-256", aesCBC, 256),
-		encr("AES-128-GCM", aesGCM16, 128), encr("AES-128", aesCBC, 128)},
-	hashes:    []hash{{"SHA2-256", 12, 5}, {"SHA2-384", 13, 6}, {"SHA2-512", 14, 7}},
-	espHashes: []hash{{"SHA2-256", 12, 5}, {"SHA2-384", 13, 6}, {"SHA2-512", 14, 7}},
+	name:      "iOS and macOS",
+	encr:      appleCiphers,
+	espEncr:   appleCiphers,
+	hashes:    appleHashes,
+	espHashes: appleHashes,
 	groups:    appleGroups,
 	espGroups: appleGroups,
 	addIKE:    "aes256gcm16-prfsha384-ecp384",
 	addESP:    "aes256gcm16-ecp384",
 }
+
+var appleCiphers = []word{encr("AES-256-GCM", aesGCM16, 256), encr("ChaCha20Poly1305", chacha20, 0), encr("AES-256", aesCBC, 256),
+	encr("AES-128-GCM", aesGCM16, 128), encr("AES-128", aesCBC, 128)}
+
+var appleHashes = []hash{{"SHA2-256", 12, 5}, {"SHA2-384", 13, 6}, {"SHA2-512", 14, 7}}
 
 var appleGroups = []word{group("31", 31), group("19", 19), group("20", 20), group("21", 21), group("32", 32),
 	group("15", 15), group("16", 16), group("14", 14), group("17", 17), group("18", 18)}
@@ -83,11 +85,7 @@ func payload(identifier, kind, name string, content dictionary) dictionary {
 
 // appleIKEv2 is the dictionary IKEv2.
 func (c *Client) appleIKEv2(server, identity string) (dictionary, error) {
-	ike, err := apple.choose(suite.IKE, c.IKE, c.IKEPlace)
-	if err != nil {
-		return nil, err
-	}
-	esp, err := apple.choose(suite.ESP, c.ESP, c.ESPPlace)
+	ike, esp, err := apple.chooseBoth(c)
 	if err != nil {
 		return nil, err
 	}

@@ -233,21 +233,27 @@ func settingID(id auth.Identity) string {
 	return kind + "#" + hex.EncodeToString([]byte(id.Data))
 }
 
+// serverID is who the gateway has to be; what the profile leaves open is the name that is connected to.
+func (c *Client) serverID() auth.Identity {
+	if !c.ServerID.IsAny() {
+		return c.ServerID
+	}
+	id, _ := auth.ParseIdentity(c.Server)
+	return id
+}
+
 // remote writes who the gateway has to be.
 func (w *writer) remote(c *Client) {
 	w.open("remote")
-	id := c.ServerID
-	if id.IsAny() { // what the profile leaves open is the name that is connected to
-		id, _ = auth.ParseIdentity(c.Server)
-	}
+	id := settingID(c.serverID())
 	if c.Method == PSK {
 		w.line("auth = psk")
-		w.set("id", settingID(id))
+		w.set("id", id)
 		w.shut()
 		return
 	}
 	w.line("auth = pubkey")
-	w.set("id", settingID(id))
+	w.set("id", id)
 	var cas, own []string
 	for _, ca := range c.CAs {
 		if ca.IsCA() {
@@ -278,11 +284,7 @@ func (w *writer) secrets(s *writer, name string, c *Client) {
 	s.depth = 1
 	switch {
 	case c.Method == PSK:
-		id := c.ServerID
-		if id.IsAny() {
-			id, _ = auth.ParseIdentity(c.Server)
-		}
-		w.secret(s, "ike-"+name, settingID(id), c.Secret, "the pre-shared key of "+c.Server)
+		w.ownerSecret(s, "ike-"+name, settingID(c.serverID()), c.Secret, "the pre-shared key of "+c.Server)
 	case c.Method.usesPassword():
 		user := c.User
 		if user == "" {
@@ -292,7 +294,7 @@ func (w *writer) secrets(s *writer, name string, c *Client) {
 		if c.User != "" {
 			id = settingID(auth.FromUser(c.User))
 		}
-		w.secret(s, "eap-"+name, id, c.Secret, "the password of "+user)
+		w.ownerSecret(s, "eap-"+name, id, c.Secret, "the password of "+user)
 	}
 	if c.Identity == nil {
 		if c.Method.usesCertificate() {
@@ -310,16 +312,9 @@ func (w *writer) secrets(s *writer, name string, c *Client) {
 	w.passphrase(s, "pkcs12-"+name, path.Base(file), c.Identity.Passphrase)
 }
 
-// secret writes a section with a secret.
-func (w *writer) secret(s *writer, section, id string, key secret.Bytes, what string) {
-	s.unknown(key == nil, func(prefix string) {
-		s.line(prefix + section + " {")
-		if id != "" {
-			s.line(prefix + "  id = " + quoteSetting(id))
-		}
-		s.line(prefix + "  secret = " + quoteSetting(secretText(key)))
-		s.line(prefix + "}")
-	})
+// ownerSecret writes a section with the secret of somebody.
+func (w *writer) ownerSecret(s *writer, section, id string, key secret.Bytes, what string) {
+	s.secret(section, "id", id, key)
 	if key == nil {
 		w.note("%s is not in the profile: write it into section %s of secrets in swanctl.conf, and remove the # before it", what, section)
 	}
@@ -327,24 +322,24 @@ func (w *writer) secret(s *writer, section, id string, key secret.Bytes, what st
 
 // passphrase writes a section for a PKCS#12 file.
 func (w *writer) passphrase(s *writer, section, file string, key secret.Bytes) {
-	s.unknown(key == nil, func(prefix string) {
-		s.line(prefix + section + " {")
-		s.line(prefix + "  file = " + quoteSetting(file))
-		s.line(prefix + "  secret = " + quoteSetting(secretText(key)))
-		s.line(prefix + "}")
-	})
+	s.secret(section, "file", file, key)
 	if key == nil {
 		w.note("the passphrase of pkcs12/%s is not in the profile: write it into section %s of secrets in swanctl.conf, and remove the # before it", file, section)
 	}
 }
 
-// unknown writes a section, commented out if there is something to fill in.
-func (w *writer) unknown(is bool, section func(prefix string)) {
-	if is {
-		section("# ")
-		return
+// secret writes a section with a secret and what it is of, if that is known; without the secret it is commented out.
+func (w *writer) secret(section, setting, of string, key secret.Bytes) {
+	prefix := ""
+	if key == nil {
+		prefix = "# "
 	}
-	section("")
+	w.line(prefix + section + " {")
+	if of != "" {
+		w.line(prefix + "  " + setting + " = " + quoteSetting(of))
+	}
+	w.line(prefix + "  secret = " + quoteSetting(secretText(key)))
+	w.line(prefix + "}")
 }
 
 // secretText is a secret as swanctl.conf reads it: text, or hexadecimal where text would be taken for something else.

@@ -95,6 +95,15 @@ func (p *platform) choose(protocol suite.Protocol, list []suite.Proposal, place 
 	return best, fmt.Errorf("%s can do none of the %s proposals of %s; add %s to it", p.name, protocol, place, add)
 }
 
+// chooseBoth chooses for IKE and for ESP.
+func (p *platform) chooseBoth(c *Client) (ike, esp choice, err error) {
+	if ike, err = p.choose(suite.IKE, c.IKE, c.IKEPlace); err != nil {
+		return ike, esp, err
+	}
+	esp, err = p.choose(suite.ESP, c.ESP, c.ESPPlace)
+	return ike, esp, err
+}
+
 // strongest takes of each type of one proposal the strongest transform that the platform has.
 func (p *platform) strongest(protocol suite.Protocol, proposal suite.Proposal) (c choice, ok bool) {
 	ciphers, hashes, groups := p.encr, p.hashes, p.groups

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/goswan/goswan/crypto/suite"
 	"github.com/goswan/goswan/ike/auth"
 )
 
@@ -74,11 +73,7 @@ func PowerShell(c *Client) (file []byte, notes []string, err error) {
 	if err := c.checkWindows(); err != nil {
 		return nil, nil, err
 	}
-	ike, err := windows.choose(suite.IKE, c.IKE, c.IKEPlace)
-	if err != nil {
-		return nil, nil, err
-	}
-	esp, err := windows.choose(suite.ESP, c.ESP, c.ESPPlace)
+	ike, esp, err := windows.chooseBoth(c)
 	if err != nil {
 		return nil, nil, err
 	}
